@@ -1,0 +1,21 @@
+-- pending or processing -> cancelled. A running call is aborted by its orchestrator.
+create function llmq.cancel_llm_request(request_id uuid, reason text = null) returns boolean
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  v_held llmq.queue;
+begin
+  select q.* into v_held from llmq.queue as q where q.id = request_id for update;
+  if not found or not llmq.may_use_agent(v_held.agent_id) then
+    if not exists (select from llmq.results as f where f.id = request_id and llmq.may_use_agent(f.agent_id)) then
+      perform llmq.raise_not_found(request_id);
+    end if;
+    return false;
+  end if;
+  perform llmq.end_unfinished(array[v_held], 'cancelled', null, reason, 'cancelled');
+  return true;
+end
+$$;
+comment on function llmq.cancel_llm_request(uuid, text) is
+  'Ends a waiting or running request; its call is aborted. True when it was cancelled, false when it had already finished. Error: LQ002.';

@@ -1,0 +1,15 @@
+create function llmq.status_of(request_id uuid) returns text
+language plpgsql stable security definer
+set search_path = ''
+as $$
+declare
+  v_status text;
+begin
+  select v.status into v_status from llmq.llm_requests as v where v.id = request_id;
+  if not found then
+    perform llmq.raise_not_found(request_id);
+  end if;
+  return v_status;
+end
+$$;
+comment on function llmq.status_of(uuid) is 'Status of one request: pending, processing, completed, failed or cancelled. Error: LQ002.';

@@ -1,0 +1,33 @@
+-- A model in trouble is left alone, by every orchestrator, until cooling_until. Where the provider names no
+-- time, each cool-down in a row is twice as long as the one before. Fifty calls that come back with the
+-- same 429 are one cool-down, not fifty.
+create function llmq.cool_down(lane int, error_class text, reason text, retry_after interval = null) returns timestamptz
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+  v_now   timestamptz := clock_timestamp();
+  v_base  interval := case error_class
+    when 'capacity' then interval '1 second'
+    when 'out_of_quota' then interval '10 minutes'
+    else interval '30 seconds'
+  end;
+  v_until timestamptz;
+begin
+  insert into llmq.model_state as s (lane, cooling_until, reason, error_class, cooldowns)
+  values (cool_down.lane, v_now + coalesce(retry_after, v_base), left(cool_down.reason, 500), cool_down.error_class, 1)
+  on conflict on constraint model_state_pkey do update
+  set cooling_until = greatest(
+        s.cooling_until,
+        v_now + coalesce(retry_after, least(
+          v_base * power(2, case when s.cooling_until > v_now then s.cooldowns - 1 else s.cooldowns end),
+          greatest(v_base, interval '5 minutes')
+        ))
+      ),
+      cooldowns = case when s.cooling_until > v_now then s.cooldowns else least(s.cooldowns + 1, 20) end,
+      reason = excluded.reason, error_class = excluded.error_class, updated_at = v_now
+  returning cooling_until into v_until;
+  return v_until;
+end
+$$;
+comment on function llmq.cool_down(int, text, text, interval) is 'Internal: no claim from this lane until the returned time.';

@@ -1,0 +1,74 @@
+-- (nothing) -> pending. Stores checked requests, any number in one statement each: the prompts, the pgmq
+-- copy, the queue rows. Ids are made here, in the order of the array.
+--
+-- The copy is made before the queue row, not by a trigger after it: the row then carries the message's
+-- number from the start and the finishing transaction can archive it without a second version of the row.
+create function llmq.enqueue(new_requests llmq.new_request[]) returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+  v_now     timestamptz := clock_timestamp();
+  v_first   llmq.new_request := new_requests[1];
+  v_msg_ids bigint[];
+  v_tag     double precision;
+  v_tags    jsonb := '{}';
+  v_groups  int;
+  v_group   record;
+begin
+  insert into llmq.requests (
+    id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
+    priority, run_at, deadline, max_attempts, idempotency_key, reply_to, parent_id
+  )
+  select
+    n.id, n.agent_id, n.task_type, n.complexity, n.messages, n.context, n.response_schema, n.tools, n.settings, n.model,
+    n.priority, n.run_at, n.deadline, n.max_attempts, n.idempotency_key, n.reply_to, n.parent_id
+  from unnest(new_requests) as n;
+
+  v_msg_ids := llmq.copy_to_pgmq(new_requests);
+
+  if cardinality(new_requests) = 1 then
+    if v_first.run_at is null or v_first.run_at <= v_now then
+      v_tag := llmq.next_tag(v_first.lane, v_first.priority, v_first.agent_id) + 1 / v_first.weight;
+    end if;
+    insert into llmq.queue (
+      id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
+      agent_id, task_type, complexity
+    ) values (
+      v_first.id, v_first.lane, v_first.priority, v_tag, coalesce(v_first.run_at, v_now), v_first.deadline, now(),
+      v_msg_ids[1], v_first.max_attempts, v_first.model is not null, v_first.reply_to is not null,
+      v_first.agent_id, v_first.task_type, v_first.complexity
+    );
+    return;
+  end if;
+
+  -- The lock table is finite: a call with many agents leaves its rows to promotion.
+  select count(*) into v_groups
+  from (select distinct n.lane, n.priority, n.agent_id from unnest(new_requests) as n) as g;
+  if v_groups <= 16 then
+    for v_group in
+      select distinct n.lane, n.priority, n.agent_id from unnest(new_requests) as n
+      order by n.lane, n.priority, n.agent_id
+    loop
+      v_tags := v_tags || jsonb_build_object(
+        format('%s/%s/%s', v_group.lane, v_group.priority, v_group.agent_id),
+        llmq.next_tag(v_group.lane, v_group.priority, v_group.agent_id)
+      );
+    end loop;
+  end if;
+  insert into llmq.queue (
+    id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
+    agent_id, task_type, complexity
+  )
+  select
+    n.id, n.lane, n.priority,
+    case when n.run_at is null or n.run_at <= v_now then
+      (v_tags ->> format('%s/%s/%s', n.lane, n.priority, n.agent_id))::double precision
+      + row_number() over (partition by n.lane, n.priority, n.agent_id, coalesce(n.run_at <= v_now, true) order by n.ordinality) / n.weight
+    end,
+    coalesce(n.run_at, v_now), n.deadline, now(), v_msg_ids[n.ordinality], n.max_attempts, n.model is not null,
+    n.reply_to is not null, n.agent_id, n.task_type, n.complexity
+  from unnest(new_requests) with ordinality as n;
+end
+$$;
+comment on function llmq.enqueue(llmq.new_request[]) is 'Internal: stores checked requests as pending.';

@@ -1,0 +1,72 @@
+-- processing -> pending (again later, perhaps with another model) or failed. Row by row, since each needs
+-- its own decision; those that end are ended together.
+-- Lock order: queue rows in the order of their ids, then model_state.
+create function llmq.fail_requests(failures jsonb)
+returns table (request_id uuid, status text, run_at timestamptz)
+language plpgsql volatile
+set search_path = ''
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  v_failure record;
+  v_held    llmq.queue;
+  v_next    record;
+  v_class   text;
+  v_ended   jsonb := '[]';
+begin
+  for v_failure in
+    select f.failure, (f.failure ->> 'request_id')::uuid as id, (f.failure ->> 'claim_id')::bigint as claim_id,
+      f.failure ->> 'error_class' as error_class, f.failure ->> 'error_message' as error_message,
+      (f.failure ->> 'retry_after_ms')::double precision * interval '1 millisecond' as retry_after
+    from jsonb_array_elements(failures) as f (failure)
+    order by 2
+  loop
+    select q.* into v_held
+    from llmq.queue as q
+    where q.id = v_failure.id and q.claim_id = v_failure.claim_id
+    for update;
+    continue when not found;
+
+    v_class := v_failure.error_class;
+    select d.* into v_next
+    from llmq.decide_failure(v_held, v_class, v_failure.error_message, v_failure.retry_after) as d;
+
+    if v_next.verdict = 'again' then
+      perform llmq.write_attempts(array[v_held], jsonb_build_array(v_failure.failure));
+      update llmq.queue as q
+      set status = 'pending', tag = null, claim_id = null, worker_id = null,
+          lane = v_next.next_lane, route_step = v_next.next_step, run_at = v_next.next_run,
+          attempts = q.attempts + v_next.failures,
+          capacity_waits = q.capacity_waits + v_next.waits,
+          crashes = q.crashes + v_next.crashed,
+          reasks = q.reasks + coalesce((v_failure.failure ->> 'reasks')::int, 0),
+          calls = q.calls + coalesce(jsonb_array_length(v_failure.failure -> 'calls'), 0),
+          error_type = llmq.error_type(v_class), error_message = left(v_failure.error_message, 300),
+          updated_at = clock_timestamp()
+      where q.id = v_held.id;
+      request_id := v_held.id;
+      status := 'pending';
+      run_at := v_next.next_run;
+      return next;
+    else
+      v_ended := v_ended || (v_failure.failure || jsonb_build_object(
+        'status', 'failed',
+        'error_type', coalesce(v_failure.failure ->> 'error_type', llmq.error_type(v_class)),
+        'error_message', case
+          when llmq.error_type(v_class) = 'provider_unavailable' and v_failure.error_message not like '%LLM provider unavailable%'
+            then 'LLM provider unavailable: ' || v_failure.error_message
+          else v_failure.error_message
+        end,
+        'failures', v_next.failures,
+        'crashes', v_next.crashed
+      ));
+    end if;
+  end loop;
+  if v_ended <> '[]' then
+    return query
+    select d.id, 'failed'::text, null::timestamptz from unnest(llmq.finish_requests(v_ended)) as d (id);
+  end if;
+end
+$$;
+comment on function llmq.fail_requests(jsonb) is 'Internal: carries out llmq.decide_failure for each failure whose claim still holds.';

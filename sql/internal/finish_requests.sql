@@ -1,0 +1,86 @@
+-- pending or processing -> completed, failed, cancelled: the one place where a request ends. Deletes the
+-- queue rows, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents: one
+-- transaction. A row that is not there any more, or is held by another claim, is left out of the answer.
+--
+-- Fenced on the primary key and the claim, never on status: a status test makes the planner read the whole
+-- in-flight index. claim_id is unique over all claims, so two arrays are as exact as pairs.
+create function llmq.finish_requests(outcomes jsonb) returns uuid[]
+language plpgsql volatile
+set search_path = ''
+set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  v_now      timestamptz := clock_timestamp();
+  v_ids      uuid[];
+  v_claims   bigint[];
+  v_unfenced uuid[];
+  v_gone     llmq.queue[];
+  v_done     uuid[];
+  v_agents   text[];
+  v_messages bigint[];
+  v_replies  uuid[];
+begin
+  select
+    array_agg(o.request_id order by o.request_id), array_agg(o.claim_id),
+    array_agg(o.request_id) filter (where o.claim_id is null)
+  into v_ids, v_claims, v_unfenced
+  from jsonb_to_recordset(outcomes) as o (request_id uuid, claim_id bigint);
+
+  with gone as (
+    delete from llmq.queue as q
+    where q.id = any (v_ids) and (q.claim_id = any (v_claims) or q.id = any (v_unfenced))
+    returning q
+  )
+  select array_agg(g.q) into v_gone from gone as g;
+  if v_gone is null then
+    return '{}';
+  end if;
+
+  perform llmq.write_attempts(v_gone, outcomes);
+
+  insert into llmq.results (
+    id, agent_id, task_type, complexity, priority, status, model, provider, created_at, started_at, finished_at,
+    published_at, run_at, deadline, error_type, error_message, finish_reason, attempts, max_attempts,
+    capacity_waits, reasks, crashes, calls, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens,
+    cost_usd, response, parsed_response, validation_errors, repairs
+  )
+  select
+    g.id, g.agent_id, g.task_type, g.complexity, g.priority, o.status, m.name, m.provider, g.created_at,
+    g.started_at, v_now, case when g.pgmq_msg_id is not null then g.created_at end, g.run_at, g.deadline,
+    o.error_type, o.error_message, o.finish_reason, g.attempts + coalesce(o.failures, 0), g.max_attempts,
+    g.capacity_waits, g.reasks + coalesce(o.reasks, 0), g.crashes + coalesce(o.crashes, 0), t.calls,
+    t.input_tokens, t.output_tokens, t.cached_input_tokens, t.reasoning_tokens, t.cost_usd,
+    o.response, nullif(o.parsed_response, 'null'), nullif(o.validation_errors, 'null'), nullif(nullif(o.repairs, 'null'), '[]')
+  from unnest(v_gone) as g
+  join jsonb_to_recordset(outcomes) as o (
+    request_id uuid, status text, response text, parsed_response jsonb, validation_errors jsonb, repairs jsonb,
+    error_type text, error_message text, finish_reason text, failures int, reasks int, crashes int
+  ) on o.request_id = g.id
+  join llmq.models as m on m.lane = g.lane
+  cross join lateral (
+    select
+      count(*) as calls, sum(a.input_tokens) as input_tokens, sum(a.output_tokens) as output_tokens,
+      sum(a.cached_input_tokens) as cached_input_tokens, sum(a.reasoning_tokens) as reasoning_tokens,
+      sum(a.cost_usd) as cost_usd
+    from llmq.attempts as a
+    where a.request_id = g.id
+  ) as t;
+
+  select
+    array_agg(g.id), array_agg(g.agent_id), array_agg(g.pgmq_msg_id) filter (where g.pgmq_msg_id is not null),
+    array_agg(g.id) filter (where g.has_reply_to)
+  into v_done, v_agents, v_messages, v_replies
+  from unnest(v_gone) as g;
+  if v_messages is not null and llmq.pgmq_ready() then
+    perform pgmq.archive('llm_requests', v_messages);
+  end if;
+  if v_replies is not null then
+    perform llmq.send_replies(v_replies);
+  end if;
+  perform llmq.notify_agents(v_done, v_agents);
+  return v_done;
+end
+$$;
+comment on function llmq.finish_requests(jsonb) is 'Internal: ends requests with the given outcomes; the ids that were really ended (not those that somebody else holds or ended).';

@@ -1,0 +1,14 @@
+create function llmq.may_use_agent(agent_id text) returns boolean
+language sql stable security definer
+set search_path = ''
+as $$
+  select coalesce((
+    select a.owner is null
+        or pg_catalog.pg_has_role(llmq.caller(), coalesce(r.oid, 0), 'member')
+        or pg_catalog.pg_has_role(llmq.caller(), (select o.nspowner from pg_catalog.pg_namespace as o where o.nspname = 'llmq'), 'member')
+    from llmq.agents as a
+    left join pg_catalog.pg_roles as r on r.rolname = a.owner
+    where a.agent_id = may_use_agent.agent_id
+  ), true)
+$$;
+comment on function llmq.may_use_agent(text) is 'Whether the caller may submit and read for this agent: always, unless llmq.agents names an owner the caller is no member of.';

@@ -1,0 +1,33 @@
+create function llmq.configure_agent(
+  agent_id         text,
+  weight           numeric = null,
+  max_concurrency  int = null,
+  daily_budget_usd numeric = null,
+  owner            name = null,
+  paused           boolean = null
+) returns void
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+#variable_conflict use_variable
+begin
+  perform llmq.check_name(agent_id, 'agent_id');
+  if owner is not null and not exists (select from pg_catalog.pg_roles as r where r.rolname = owner) then
+    raise exception using errcode = 'LQ001', message = format('role %s does not exist', quote_ident(owner));
+  end if;
+  insert into llmq.agents as a (agent_id, weight, max_concurrency, daily_budget_usd, owner, paused)
+  values (agent_id, coalesce(weight, 1), max_concurrency, daily_budget_usd, owner, coalesce(paused, false))
+  on conflict on constraint agents_pkey do update
+  set weight = coalesce(configure_agent.weight, a.weight),
+      max_concurrency = coalesce(configure_agent.max_concurrency, a.max_concurrency),
+      daily_budget_usd = coalesce(configure_agent.daily_budget_usd, a.daily_budget_usd),
+      owner = coalesce(configure_agent.owner, a.owner),
+      paused = coalesce(configure_agent.paused, a.paused),
+      updated_at = now();
+exception when check_violation then
+  raise exception using errcode = 'LQ001', message = format('agent %s: %s', quote_literal(agent_id), sqlerrm),
+    hint = 'weight: 0.01 to 1000 (default 1). max_concurrency: above 0. daily_budget_usd: 0 or more.';
+end
+$$;
+comment on function llmq.configure_agent(text, numeric, int, numeric, name, boolean) is
+  'Adds or changes an agent; an argument left out keeps what is there. weight: share beside other agents (new agents: 1). owner: the database role it belongs to. Error: LQ001.';

@@ -1,0 +1,38 @@
+create function llmq.configure_provider(
+  name        text,
+  kind        text = null,
+  base_url    text = null,
+  api_key_env text = null,
+  options     jsonb = null,
+  paused      boolean = null
+) returns void
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+#variable_conflict use_variable
+begin
+  perform llmq.check_name(name, 'name');
+  update llmq.providers as p
+  set kind = coalesce(configure_provider.kind, p.kind),
+      base_url = coalesce(configure_provider.base_url, p.base_url),
+      api_key_env = coalesce(configure_provider.api_key_env, p.api_key_env),
+      options = coalesce(configure_provider.options, p.options),
+      paused = coalesce(configure_provider.paused, p.paused),
+      updated_at = now()
+  where p.name = configure_provider.name;
+  if not found then
+    if kind is null then
+      raise exception using errcode = 'LQ001', message = format('provider %s is new and needs a kind', quote_literal(name)),
+        hint = 'One of openai, anthropic, google, openai-compatible, external, sim.';
+    end if;
+    insert into llmq.providers (name, kind, base_url, api_key_env, options, paused)
+    values (name, kind, base_url, api_key_env, coalesce(options, '{}'), coalesce(paused, false));
+  end if;
+exception when check_violation then
+  raise exception using errcode = 'LQ001', message = format('provider %s: %s', quote_literal(name), sqlerrm),
+    hint = 'kind: openai, anthropic, google, openai-compatible (needs base_url), external, sim. base_url: http(s)://.... api_key_env: the name of an environment variable, never a key.';
+end
+$$;
+comment on function llmq.configure_provider(text, text, text, text, jsonb, boolean) is
+$$Adds or changes a provider; an argument left out keeps what is there. api_key_env names the environment variable of the orchestrator that holds the key.
+select llmq.configure_provider('groq', 'openai-compatible', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY'); Error: LQ001.$$;

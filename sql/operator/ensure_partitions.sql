@@ -1,0 +1,28 @@
+-- Weekly partitions of requests, results and attempts, from this week to `ahead`. Weeks, not days: every
+-- partition costs planning time, and 90 days are 14 of them.
+create function llmq.ensure_partitions(ahead interval = '4 weeks') returns int
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  v_week    timestamptz := date_trunc('week', now() at time zone 'UTC') at time zone 'UTC';
+  v_parent  text;
+  v_name    text;
+  v_made    int := 0;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('llmq.ensure_partitions', 0));
+  while v_week <= now() + ahead loop
+    foreach v_parent in array array['requests', 'results', 'attempts'] loop
+      v_name := format('%s_%s', v_parent, to_char(v_week at time zone 'UTC', 'YYYYMMDD'));
+      if to_regclass(format('llmq.%I', v_name)) is null then
+        perform llmq.make_partition(v_parent, v_name, llmq.uuid_v7_floor(v_week), llmq.uuid_v7_floor(v_week + interval '7 days'));
+        v_made := v_made + 1;
+      end if;
+    end loop;
+    v_week := v_week + interval '7 days';
+  end loop;
+  return v_made;
+end
+$$;
+comment on function llmq.ensure_partitions(interval) is
+  'Makes the weekly partitions that are missing from now to `ahead`; how many. llmq migrate and every orchestrator call it; until then rows go to the default partitions.';

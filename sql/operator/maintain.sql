@@ -1,0 +1,21 @@
+-- What must happen every second whoever does it: orchestrators all call this, one works.
+create function llmq.maintain() returns jsonb
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended('llmq.maintain', 0)) then
+    return null;
+  end if;
+  if (select s.swept_at from llmq.sweep_state as s) > clock_timestamp() - interval '900 milliseconds' then
+    return null;
+  end if;
+  update llmq.sweep_state as s set swept_at = clock_timestamp() where s.only_one;
+  return jsonb_build_object(
+    'recovered', llmq.recover_lost_llm_requests(),
+    'expired', llmq.expire_llm_requests(),
+    'swept', llmq.sweep_llm_requests()
+  );
+end
+$$;
+comment on function llmq.maintain() is 'Recovers lost requests, fails expired ones, sweeps; counts of each, or null when another process did it within the last second.';

@@ -1,0 +1,52 @@
+-- processing -> pending: rows of workers whose heartbeat stopped, and rows whose worker is gone. The call
+-- may have been made and billed: the ledger says lost. The third crash on one request fails it.
+create function llmq.recover_lost_llm_requests(max_requests int = 1000) returns int
+language plpgsql volatile security definer
+set search_path = ''
+set enable_seqscan = off
+as $$
+declare
+  v_dead     uuid[];
+  v_failures jsonb;
+  v_count    int;
+begin
+  select array_agg(w.id) into v_dead
+  from (
+    select w.id from llmq.workers as w
+    where w.heartbeat_at < clock_timestamp() - w.lost_after
+    for update skip locked
+  ) as w;
+
+  select jsonb_agg(jsonb_build_object(
+    'request_id', h.id, 'claim_id', h.claim_id, 'error_class', 'lost',
+    'error_message', 'the worker that ran it stopped without a word',
+    'calls', '[{"outcome": "lost", "error_message": "may have been billed"}]'::jsonb
+  )), count(*)
+  into v_failures, v_count
+  from (
+    select q.id, q.claim_id
+    from llmq.queue as q
+    where q.status = 'processing'
+      and (
+        q.worker_id = any (v_dead)
+        or q.started_at < clock_timestamp() - interval '5 seconds'
+           and not exists (select from llmq.workers as w where w.id = q.worker_id)
+      )
+    order by q.id
+    limit max_requests
+    for update skip locked
+  ) as h;
+
+  if v_count > 0 then
+    perform llmq.fail_requests(v_failures);
+    perform pg_notify('llmq_wake', '');
+  end if;
+  if v_count < max_requests then
+    delete from llmq.cancellations as c where c.worker_id = any (v_dead);
+    delete from llmq.workers as w where w.id = any (v_dead);
+  end if;
+  return v_count;
+end
+$$;
+comment on function llmq.recover_lost_llm_requests(int) is
+  'Gives back what dead workers held (no heartbeat for workers.lost_after); at most max_requests at a time. How many. Orchestrators call it every second.';

@@ -1,0 +1,36 @@
+-- The ledger: one row per call made to a provider, and per call that was lost with its worker.
+create table llmq.attempts (
+  request_id          uuid not null,
+  number              integer not null,
+  model               text,
+  provider            text,
+  worker_id           uuid,
+  outcome             text not null,
+  started_at          timestamptz,
+  finished_at         timestamptz not null default clock_timestamp(),
+  latency_ms          integer,
+  first_byte_ms       integer,
+  status_code         smallint,
+  error_message       text,
+  provider_request_id text,
+  finish_reason       text,
+  output_mode         text,
+  input_tokens        integer,
+  output_tokens       integer,
+  cached_input_tokens integer,
+  reasoning_tokens    integer,
+  cost_usd            numeric,
+  constraint attempts_pkey primary key (request_id, number),
+  constraint attempts_outcome check (outcome in (
+    'answered', 'invalid', 'transient', 'capacity', 'out_of_quota', 'configuration', 'too_long', 'mode',
+    'refused', 'truncated', 'bad_request', 'exception', 'aborted', 'cancelled', 'deadline', 'released', 'lost'
+  )),
+  constraint attempts_tokens check (
+    input_tokens >= 0 and output_tokens >= 0 and cached_input_tokens >= 0 and reasoning_tokens >= 0
+  )
+) partition by range (request_id);
+create table llmq.attempts_default partition of llmq.attempts default;
+
+comment on table llmq.attempts is 'Every call made for a request, with what it cost and how it ended; lost calls may have been billed.';
+comment on column llmq.attempts.outcome is 'answered, or why not: the error classes of the orchestrator, and invalid (the answer broke its schema), lost (the worker died), cancelled, deadline, released.';
+comment on column llmq.attempts.output_mode is 'How JSON was asked for: json_schema, tool, json, prompt; null for plain text.';

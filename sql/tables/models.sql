@@ -1,0 +1,29 @@
+-- A model is a lane: requests wait in the lane of the model they will ask.
+create table llmq.models (
+  lane                     integer generated always as identity primary key,
+  name                     text not null unique,
+  provider                 text not null references llmq.providers (name) on update cascade,
+  model_id                 text not null,
+  context_window           integer,
+  max_output_tokens        integer,
+  requests_per_minute      integer,
+  input_tokens_per_minute  integer,
+  output_tokens_per_minute integer,
+  max_concurrency          integer,
+  options                  jsonb not null default '{}',
+  paused                   boolean not null default false,
+  created_at               timestamptz not null default now(),
+  updated_at               timestamptz not null default now(),
+  constraint models_limits_positive check (
+    context_window > 0 and max_output_tokens > 0
+    and requests_per_minute > 0 and input_tokens_per_minute > 0 and output_tokens_per_minute > 0
+    and max_concurrency > 0
+  ),
+  constraint models_options check (jsonb_typeof(options) = 'object')
+);
+comment on table llmq.models is 'Models that requests can be routed to. Written by llmq.configure_model().';
+comment on column llmq.models.lane is 'The lane its requests wait in: a small number, kept in every queue row.';
+comment on column llmq.models.model_id is 'What the provider calls the model, for example gpt-4.1-mini.';
+comment on column llmq.models.context_window is 'Tokens of prompt and answer together; used to find a larger model for a prompt that is too long.';
+comment on column llmq.models.max_concurrency is 'Calls in flight at once over all orchestrators; null means no limit.';
+comment on column llmq.models.options is 'Laid over the provider''s options: {"structured_output": ["json_schema", "prompt"]} pins the ways of asking for JSON.';

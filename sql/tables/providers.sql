@@ -1,0 +1,21 @@
+-- Whom we may call. Keys are never stored: a row names the environment variable that holds its key.
+create table llmq.providers (
+  name        text primary key,
+  kind        text not null,
+  base_url    text,
+  api_key_env text,
+  options     jsonb not null default '{}',
+  paused      boolean not null default false,
+  created_at  timestamptz not null default now(),
+  updated_at  timestamptz not null default now(),
+  constraint providers_kind check (kind in ('openai', 'anthropic', 'google', 'openai-compatible', 'external', 'sim')),
+  constraint providers_base_url check (base_url ~ '^https?://'),
+  constraint providers_compatible_needs_url check (kind <> 'openai-compatible' or base_url is not null),
+  constraint providers_api_key_env check (api_key_env ~ '^[A-Za-z_][A-Za-z0-9_]*$'),
+  constraint providers_options check (jsonb_typeof(options) = 'object')
+);
+comment on table llmq.providers is 'Whom orchestrators may call. Written by llmq.configure_provider().';
+comment on column llmq.providers.kind is 'Which wire format: openai, anthropic, google, openai-compatible (vLLM, Ollama, Groq, ...), external (somebody else''s worker answers), sim (in-process, for tests).';
+comment on column llmq.providers.base_url is 'Where the API is; null means the vendor''s own address.';
+comment on column llmq.providers.api_key_env is 'Name of the environment variable of the orchestrator that holds the key. The key itself is never in the database.';
+comment on column llmq.providers.options is 'Sent along or obeyed by the provider kind: {"headers": {...}, "api": "responses"}.';

@@ -1,0 +1,98 @@
+-- THE STATE MACHINE. One narrow row per request that is not finished; finished ones live in llmq.results.
+--
+--                submit                       claim
+--   (nothing) ------------> pending ----------------------> processing
+--                           |  ^  |                         |  |  |  |
+--                   cancel, |  |  | retry later, cool-down, |  |  |  |
+--                  deadline |  |  | released, lost          |  |  |  |
+--                           |  |  +<------------------------+  |  |  |
+--                           v  |                               |  |  |
+--                   cancelled, |        mark_completed         |  |  |
+--                      failed  |   completed <-----------------+  |  |
+--                           |  |   failed    <--------------------+  |
+--                           +--+   cancelled <-----------------------+
+--                  retry_llm_request
+--
+-- A pending row is *waiting* (tag null: not due yet, or due and not ranked) or *ready* (ranked by tag
+-- inside its lane and priority). Every index is partial on one of these, so that each scan sees only rows
+-- it can use. The row has no jsonb and no text that can grow: under a long transaction dead versions of it
+-- cannot be removed, and their size is what hurts.
+create sequence llmq.claim_ids;
+comment on sequence llmq.claim_ids is 'One number per claim: the fence a worker hands back with the outcome.';
+
+create table llmq.queue (
+  id             uuid not null,
+  lane           integer not null,
+  priority       smallint not null,
+  status         text not null default 'pending',
+  tag            double precision,
+  run_at         timestamptz not null,
+  deadline       timestamptz,
+  created_at     timestamptz not null,
+  updated_at     timestamptz not null default clock_timestamp(),
+  started_at     timestamptz,
+  claim_id       bigint,
+  worker_id      uuid,
+  pgmq_msg_id    bigint,
+  max_attempts   smallint not null,
+  attempts       smallint not null default 0,
+  capacity_waits integer not null default 0,
+  reasks         smallint not null default 0,
+  crashes        smallint not null default 0,
+  calls          integer not null default 0,
+  route_step     smallint not null default 1,
+  pinned         boolean not null default false,
+  has_reply_to   boolean not null default false,
+  agent_id       text not null,
+  task_type      text not null,
+  complexity     text not null,
+  error_type     text,
+  error_message  text,
+  constraint queue_pkey primary key (id),
+  constraint queue_status check (status in ('pending', 'processing')),
+  constraint queue_processing_is_held check (
+    (status = 'processing') = (claim_id is not null)
+    and (status = 'processing') = (worker_id is not null)
+    and (status <> 'processing' or started_at is not null)
+  ),
+  constraint queue_error_message_is_short check (length(error_message) <= 300),
+  constraint queue_counters check (attempts >= 0 and capacity_waits >= 0 and reasks >= 0 and crashes >= 0 and calls >= 0)
+) with (
+  fillfactor = 70,
+  autovacuum_vacuum_scale_factor = 0,
+  autovacuum_vacuum_threshold = 2000,
+  autovacuum_vacuum_insert_scale_factor = 0.2,
+  autovacuum_vacuum_cost_delay = 0,
+  autovacuum_analyze_scale_factor = 0.1,
+  autovacuum_analyze_threshold = 2000
+);
+
+-- The claim: ready rows of a lane and priority in the order of their tags, from the lane's mark on.
+create index queue_ready on llmq.queue (lane, priority, tag)
+  where status = 'pending' and tag is not null;
+-- Ranking: the last tag of one agent in a lane and priority.
+create index queue_ready_by_agent on llmq.queue (lane, priority, agent_id, tag)
+  where status = 'pending' and tag is not null;
+-- Promotion, and "what is due next": rows without a rank.
+create index queue_waiting on llmq.queue (run_at)
+  where status = 'pending' and tag is null;
+-- In flight per lane, oldest first.
+create index queue_processing on llmq.queue (lane, started_at)
+  where status = 'processing';
+-- Deadlines that pass, queued or running.
+create index queue_deadline on llmq.queue (deadline)
+  where deadline is not null;
+-- Lists: one agent's open requests (by status), one task type's.
+create index queue_by_agent on llmq.queue (agent_id, status);
+create index queue_by_task_type on llmq.queue (task_type);
+
+comment on table llmq.queue is 'Requests that are not finished: what the claim reads. Narrow on purpose. Read it through the view llmq.llm_requests.';
+comment on column llmq.queue.lane is 'llmq.models.lane of the model that will be asked. No foreign key: its check would lock a hot row per submit.';
+comment on column llmq.queue.tag is 'Rank inside lane and priority, lowest first (start-time fair queuing); null while waiting to be due or ranked.';
+comment on column llmq.queue.run_at is 'Not before this.';
+comment on column llmq.queue.claim_id is 'Number of the claim that holds the row; an outcome with another number changes nothing.';
+comment on column llmq.queue.attempts is 'Failures that count. Capacity waits, re-asks and crashes have counters of their own.';
+comment on column llmq.queue.calls is 'Ledger rows written so far (llmq.attempts.number).';
+comment on column llmq.queue.route_step is 'Which model of the route is being asked, from 1.';
+comment on column llmq.queue.pinned is 'The caller named the model: no fall-back along a route.';
+comment on column llmq.queue.error_message is 'Last error, cut to 300 characters; llmq.attempts has it whole.';

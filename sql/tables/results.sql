@@ -1,0 +1,56 @@
+-- One row per finished request, written once: the answer, and the small columns of the request, so that
+-- lists never join llmq.requests.
+create table llmq.results (
+  id                  uuid not null,
+  agent_id            text not null,
+  task_type           text not null,
+  complexity          text not null,
+  priority            smallint not null,
+  status              text not null,
+  model               text,
+  provider            text,
+  created_at          timestamptz not null,
+  started_at          timestamptz,
+  finished_at         timestamptz not null default clock_timestamp(),
+  published_at        timestamptz,
+  run_at              timestamptz,
+  deadline            timestamptz,
+  error_type          text,
+  error_message       text,
+  finish_reason       text,
+  attempts            smallint not null default 0,
+  max_attempts        smallint not null,
+  capacity_waits      integer not null default 0,
+  reasks              smallint not null default 0,
+  crashes             smallint not null default 0,
+  calls               integer not null default 0,
+  input_tokens        bigint,
+  output_tokens       bigint,
+  cached_input_tokens bigint,
+  reasoning_tokens    bigint,
+  cost_usd            numeric,
+  response            text,
+  parsed_response     jsonb,
+  validation_errors   jsonb,
+  repairs             jsonb,
+  constraint results_pkey primary key (id),
+  constraint results_status check (status in ('completed', 'failed', 'cancelled')),
+  constraint results_error_exactly_when_failed check ((status = 'failed') = (error_type is not null)),
+  constraint results_validation_errors check (jsonb_typeof(validation_errors) = 'array')
+) partition by range (id);
+create table llmq.results_default partition of llmq.results default;
+
+-- Retention and "finished in the last hour".
+create index results_by_finished on llmq.results (finished_at);
+-- One agent's finished requests, by status, newest last.
+create index results_by_agent on llmq.results (agent_id, status, id);
+-- One task type's.
+create index results_by_task_type on llmq.results (task_type, id);
+
+comment on table llmq.results is 'Finished requests with their answers. Read them through the view llmq.llm_requests.';
+comment on column llmq.results.response is 'The model''s answer as it came, kept also when it could not be used.';
+comment on column llmq.results.parsed_response is 'The answer as JSON, after repair and schema check; {"tool_calls": [{"id", "tool_name", "params"}], "final_response"} for tool calls.';
+comment on column llmq.results.validation_errors is '[{"type": "json_decode_error", "error", "position", "response_preview"}] or [{"type": "schema_violation", "field", "message"}, ...].';
+comment on column llmq.results.repairs is 'What was mended in the answer, in order: ["code_fence", "repaired_json", "coerced", "reasked", ...].';
+comment on column llmq.results.input_tokens is 'Sum over every call of the request, failed ones included (llmq.attempts).';
+comment on column llmq.results.error_type is 'provider_unavailable, malformed_response, exception, deadline_exceeded, refused, truncated, too_long, bad_request, lost.';

@@ -1,0 +1,11 @@
+create table llmq.routes (
+  complexity text not null,
+  task_type  text not null default '*',
+  models     text[] not null,
+  updated_at timestamptz not null default now(),
+  primary key (task_type, complexity),
+  constraint routes_complexity check (complexity in ('simple', 'medium', 'complex', '*')),
+  constraint routes_models check (cardinality(models) > 0 and array_position(models, null) is null)
+);
+comment on table llmq.routes is
+  'Which models answer a request, in order of preference, by complexity and task type; ''*'' stands for any. The most specific row wins: task type first, then complexity.';

@@ -1,0 +1,18 @@
+-- NOTIFY takes one cluster-wide lock at commit: at most one per statement, always the same payload (equal
+-- ones collapse within a transaction), and none while every orchestrator is awake.
+create function llmq.wake_orchestrators() returns trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+begin
+  if (select s.last_value from llmq.armed as s) = 2 then
+    perform pg_notify('llmq_wake', '');
+  end if;
+  return null;
+end
+$$;
+comment on function llmq.wake_orchestrators() is 'Trigger: wakes sleeping orchestrators after new requests were queued (channel llmq_wake, empty payload).';
+
+create trigger wake_orchestrators
+after insert on llmq.queue
+for each statement execute function llmq.wake_orchestrators();

@@ -1,0 +1,23 @@
+-- processing -> completed, a whole batch in one call.
+create function llmq.complete_llm_requests(answers jsonb)
+returns table (request_id uuid, applied boolean)
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  v_done uuid[];
+begin
+  v_done := llmq.finish_requests((
+    select jsonb_agg(a.answer || '{"status": "completed"}' order by a.place)
+    from jsonb_array_elements(answers) with ordinality as a (answer, place)
+  ));
+  perform llmq.note_success(v_done);
+  return query
+  select (a.answer ->> 'request_id')::uuid, (a.answer ->> 'request_id')::uuid = any (v_done)
+  from jsonb_array_elements(answers) with ordinality as a (answer, place)
+  order by a.place;
+end
+$$;
+comment on function llmq.complete_llm_requests(jsonb) is
+$$Stores answers, a batch in one statement: [{"request_id", "claim_id", "response", "parsed_response", "repairs", "finish_reason", "reasks", "calls": [ledger rows]}].
+applied is false for a request that this claim no longer holds: nothing was changed for it.$$;

@@ -1,0 +1,24 @@
+-- processing -> pending or failed, a whole batch in one call.
+create function llmq.fail_llm_requests(failures jsonb)
+returns table (request_id uuid, applied boolean, status text, run_at timestamptz)
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  perform llmq.check_failure_list(failures);
+  return query
+  with done as materialized (select d.* from llmq.fail_requests(failures) as d)
+  select f.id, d.request_id is not null, d.status, d.run_at
+  from (
+    select (e.failure ->> 'request_id')::uuid as id, e.place
+    from jsonb_array_elements(failures) with ordinality as e (failure, place)
+  ) as f
+  left join done as d on d.request_id = f.id
+  order by f.place;
+end
+$$;
+comment on function llmq.fail_llm_requests(jsonb) is
+$$Reports failed calls, a batch in one statement: [{"request_id", "claim_id", "error_class", "error_message", "retry_after_ms", "response", "parsed_response", "validation_errors", "repairs", "reasks", "calls": [ledger rows]}].
+error_class decides what follows: transient, exception, capacity, out_of_quota, configuration, too_long, invalid, refused, truncated, bad_request, deadline, lost.
+status is pending (runs again at run_at) or failed; applied is false for a request that this claim no longer holds. Error: LQ001.$$;

@@ -1,0 +1,63 @@
+-- processing -> failed, or -> pending when the kind of error is worth another try.
+create function llmq.mark_failed(
+  request_id        uuid,
+  error_type        text,
+  error_message     text,
+  claim_id          bigint = null,
+  retry             boolean = null,
+  response          text = null,
+  validation_errors jsonb = null,
+  calls             jsonb = null
+) returns text
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+#variable_conflict use_variable
+declare
+  v_claim  bigint;
+  v_class  text;
+  v_status text;
+  v_calls  jsonb;
+begin
+  v_class := case error_type
+    when 'provider_unavailable' then 'transient'
+    when 'malformed_response' then 'invalid'
+    when 'deadline_exceeded' then 'deadline'
+    else error_type
+  end;
+  if v_class is null or v_class not in ('transient', 'invalid', 'exception', 'refused', 'truncated', 'too_long', 'bad_request', 'deadline') then
+    raise exception using errcode = 'LQ001', message = format('unknown error_type %s', coalesce(quote_literal(error_type), 'null')),
+      hint = 'One of provider_unavailable, malformed_response, exception, refused, truncated, too_long, bad_request, deadline_exceeded.';
+  end if;
+  if error_message is null then
+    raise exception using errcode = 'LQ001', message = 'error_message must not be null';
+  end if;
+  v_calls := coalesce(calls, jsonb_build_array(jsonb_build_object('outcome', v_class, 'error_message', error_message)));
+  select q.claim_id into v_claim
+  from llmq.queue as q
+  where q.id = request_id and q.status = 'processing' and (claim_id is null or q.claim_id = claim_id)
+  for update;
+  if not found then
+    perform llmq.raise_illegal_transition(request_id, 'failed');
+  end if;
+  if retry is false then
+    perform llmq.finish_requests(jsonb_build_array(jsonb_build_object(
+      'request_id', request_id, 'claim_id', v_claim, 'status', 'failed', 'error_type', error_type,
+      'error_message', error_message, 'response', response, 'validation_errors', validation_errors,
+      'failures', 1, 'calls', v_calls
+    )));
+    return 'failed';
+  end if;
+  select f.status into v_status
+  from llmq.fail_requests(jsonb_build_array(jsonb_build_object(
+    'request_id', request_id, 'claim_id', v_claim, 'error_class', v_class, 'error_type', error_type,
+    'error_message', error_message, 'response', response, 'validation_errors', validation_errors,
+    'calls', v_calls
+  ))) as f;
+  return v_status;
+end
+$$;
+comment on function llmq.mark_failed(uuid, text, text, bigint, boolean, text, jsonb, jsonb) is
+$$Reports that one processing request failed; returns its status now: pending when it will be tried again (provider_unavailable and exception, until max_attempts), else failed. retry => false fails it for good.
+error_type: provider_unavailable, malformed_response, exception, refused, truncated, too_long, bad_request, deadline_exceeded.
+Errors: LQ001, LQ002 unknown, LQ007 not processing or held by another claim: nothing was changed.$$;

@@ -1,0 +1,26 @@
+-- pending -> processing, for one request by id: a worker that knows what it wants (an external one).
+create function llmq.mark_processing(request_id uuid, worker_id uuid = null) returns bigint
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  v_worker uuid := coalesce(worker_id, llmq.session_worker());
+  v_claim  bigint;
+begin
+  if not exists (select from llmq.workers as w where w.id = v_worker) then
+    raise exception using errcode = 'LQ004', message = format('worker %s is not registered', v_worker),
+      hint = 'Call llmq.register_worker() for a new id.';
+  end if;
+  update llmq.queue as q
+  set status = 'processing', worker_id = v_worker, claim_id = nextval('llmq.claim_ids'),
+      started_at = clock_timestamp(), updated_at = clock_timestamp()
+  where q.id = request_id and q.status = 'pending' and (q.deadline is null or q.deadline > clock_timestamp())
+  returning q.claim_id into v_claim;
+  if not found then
+    perform llmq.raise_illegal_transition(request_id, 'processing');
+  end if;
+  return v_claim;
+end
+$$;
+comment on function llmq.mark_processing(uuid, uuid) is
+  'Takes one pending request; returns the claim_id to finish it with. Errors: LQ002 unknown, LQ004 worker, LQ007 not pending.';

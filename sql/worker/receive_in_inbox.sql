@@ -1,0 +1,38 @@
+create function llmq.inbox_channel(agent_id text) returns text
+language sql immutable strict parallel safe
+as $$
+  select case
+    when octet_length(agent_id) <= 50 then 'llmq_inbox:' || agent_id
+    else 'llmq_inbox:' || md5(agent_id)
+  end
+$$;
+comment on function llmq.inbox_channel(text) is 'The channel that tells of an agent''s new inbox rows: LISTEN "llmq_inbox:my-agent"; the payload is the row''s id.';
+
+-- The default handler of the shared queues.
+create function llmq.receive_in_inbox(queue_name text, message_id bigint, message jsonb) returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+  v_agent text := message ->> 'agent_id';
+  v_id    bigint;
+begin
+  if v_agent is null and message ? 'request_id' then
+    v_agent := (
+      select coalesce(
+        (select q.agent_id from llmq.queue as q where q.id = (message ->> 'request_id')::uuid),
+        (select f.agent_id from llmq.results as f where f.id = (message ->> 'request_id')::uuid)
+      )
+    );
+  end if;
+  insert into llmq.inbox (queue_name, message_id, agent_id, message)
+  values (receive_in_inbox.queue_name, receive_in_inbox.message_id, v_agent, receive_in_inbox.message)
+  on conflict on constraint inbox_once do nothing
+  returning id into v_id;
+  if v_id is not null and v_agent is not null then
+    perform pg_notify(llmq.inbox_channel(v_agent), v_id::text);
+  end if;
+end
+$$;
+comment on function llmq.receive_in_inbox(text, bigint, jsonb) is
+  'Default handler of shared queues: stores the message in llmq.inbox for message.agent_id (or the agent of message.request_id) and notifies llmq.inbox_channel(agent_id).';

@@ -1,0 +1,36 @@
+-- processing -> pending: given back unfinished. No attempt is counted.
+create function llmq.release_llm_requests(worker_id uuid, request_ids uuid[] = null) returns int
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+#variable_conflict use_variable
+declare
+  v_held llmq.queue[];
+begin
+  with held as materialized (
+    select q as held, q.id
+    from llmq.queue as q
+    where q.status = 'processing' and q.worker_id = worker_id
+      and (request_ids is null or q.id = any (request_ids))
+    order by q.id
+    for update
+  ),
+  released as (
+    update llmq.queue as q
+    set status = 'pending', tag = null, claim_id = null, worker_id = null, run_at = clock_timestamp(),
+        calls = q.calls + 1, updated_at = clock_timestamp()
+    where q.id = any (array(select h.id from held as h))
+  )
+  select array_agg(h.held) into v_held from held as h;
+  if v_held is null then
+    return 0;
+  end if;
+  perform llmq.write_attempts(v_held, (
+    select jsonb_agg(jsonb_build_object('request_id', h.id, 'calls', '[{"outcome": "released"}]'::jsonb)) from unnest(v_held) as h
+  ));
+  perform pg_notify('llmq_wake', '');
+  return cardinality(v_held);
+end
+$$;
+comment on function llmq.release_llm_requests(uuid, uuid[]) is
+  'Gives unfinished requests of a worker back (all, or these): pending again, no attempt counted, a ledger row released. How many.';
