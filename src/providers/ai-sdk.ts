@@ -1,0 +1,173 @@
+/**
+ * One call through an AI SDK provider package, at the `doGenerate` level: no retries, one shape for text,
+ * tool calls and usage. What went wrong is read from the HTTP trace, not from the package's exceptions, so
+ * that the table in `error-classes.ts` sees the same facts whatever package was used.
+ */
+import type { LanguageModelV4, LanguageModelV4GenerateResult, LanguageModelV4Usage } from "@ai-sdk/provider";
+import { ANSWER_TOOL_NAME, askedMode, type CallOptionRules, toCallOptions } from "./ai-sdk-options.ts";
+import { isRecord, parseJson, redact } from "./error-body.ts";
+import { classifyError } from "./error-classes.ts";
+import type { HttpClient, HttpTrace } from "./http.ts";
+import type {
+  CallFacts,
+  FinishReason,
+  Provider,
+  ProviderOutcome,
+  ProviderRequest,
+  TokenUsage,
+} from "./provider.ts";
+
+/** Where and how one call goes out. */
+export type Connection = {
+  modelId: string;
+  /** Null: the provider's public address. */
+  baseUrl: string | null;
+  /** `NO_KEY` when the endpoint needs none. */
+  apiKey: string;
+  headers: Record<string, string>;
+  fetch: typeof fetch;
+  /** `ModelTarget.options`. */
+  options: Record<string, unknown>;
+};
+
+/** One kind of provider: the file named after it makes one of these. */
+export type Adapter = CallOptionRules & { createModel(connection: Connection): LanguageModelV4 };
+
+/** The packages insist on a key; headers that carry this one are not sent. */
+export const NO_KEY = "llmq-no-key";
+
+export type AiSdkProviderOptions = {
+  adapter: Adapter;
+  baseUrl: string | null;
+  apiKey: string | null;
+  http: HttpClient;
+};
+
+/** A provider over one adapter, one address and one key. Calls share nothing but the connection pool. */
+export function createAiSdkProvider(options: AiSdkProviderOptions): Provider {
+  return { call: (request) => callModel(options, request) };
+}
+
+async function callModel(options: AiSdkProviderOptions, request: ProviderRequest): Promise<ProviderOutcome> {
+  const startedAt = new Date();
+  const startedAtMs = performance.now();
+  const secrets = options.apiKey === null ? [] : [options.apiKey];
+  const wire = options.http.begin(request.timeouts, request.signal);
+  const factsOf = (usage: TokenUsage | null, requestId: string | null): CallFacts => ({
+    startedAt,
+    latencyMs: Math.round(performance.now() - startedAtMs),
+    firstByteMs: wire.trace.firstByteMs,
+    statusCode: wire.trace.statusCode,
+    providerRequestId: requestIdOf(wire.trace) ?? requestId,
+    usage,
+  });
+  try {
+    const model = options.adapter.createModel({
+      modelId: request.model.modelId,
+      baseUrl: options.baseUrl,
+      apiKey: options.apiKey ?? NO_KEY,
+      headers: headersOf(request),
+      fetch: options.apiKey === null ? withoutKeyHeaders(wire.fetch) : wire.fetch,
+      options: request.model.options,
+    });
+    const result = await model.doGenerate(toCallOptions(request, options.adapter, request.signal));
+    return toOutcome(result, request, factsOf(toUsage(result.usage), result.response?.id ?? null), secrets);
+  } catch (error) {
+    return errorOutcome(error, wire.trace, request, factsOf(null, null), secrets);
+  } finally {
+    wire.end();
+  }
+}
+
+function toOutcome(
+  result: LanguageModelV4GenerateResult,
+  request: ProviderRequest,
+  facts: CallFacts,
+  secrets: string[],
+): ProviderOutcome {
+  const { unified, raw } = result.finishReason;
+  const calls = result.content.filter((part) => part.type === "tool-call" && part.providerExecuted !== true);
+  const toolCalls = calls.flatMap((call) => (call.type === "tool-call" ? [readToolCall(call)] : []));
+  const written = result.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+  const text = result.structuredOutputText ?? written;
+  if (unified === "content-filter") {
+    const words = text === "" ? "" : `: ${text.slice(0, 300)}`;
+    const message = redact(
+      `the model or its content filter refused (${raw ?? "content_filter"})${words}`,
+      secrets,
+    );
+    return { kind: "error", errorClass: "refused", message, retryAfterMs: null, facts };
+  }
+  if (unified === "error") {
+    const message = redact(`the model broke off its answer (${raw ?? "error"})`, secrets);
+    return { kind: "error", errorClass: "transient", message, retryAfterMs: null, facts };
+  }
+  const finishReason = toFinishReason(unified);
+  const answer =
+    askedMode(request) === "tool" ? toolCalls.find((call) => call.toolName === ANSWER_TOOL_NAME) : undefined;
+  if (answer === undefined) return { kind: "answer", text, toolCalls, finishReason, facts };
+  const answered = finishReason === "tool_calls" ? "stop" : finishReason;
+  return { kind: "answer", text: answer.rawArguments, toolCalls: [], finishReason: answered, facts };
+}
+
+function errorOutcome(
+  error: unknown,
+  trace: HttpTrace,
+  request: ProviderRequest,
+  facts: CallFacts,
+  secrets: string[],
+): ProviderOutcome {
+  if (trace.statusCode === null && trace.failure === null) {
+    // Nothing was sent: the messages or the settings cannot be put into this provider's format.
+    const message = redact(error instanceof Error ? error.message : String(error), secrets);
+    return { kind: "error", errorClass: "bad_request", message, retryAfterMs: null, facts };
+  }
+  const classified = classifyError({ ...trace, cause: trace.failure }, secrets);
+  // A rejected schema is only a matter of mode when we had asked for one; else it is the caller's tool.
+  const isCallersOwn = classified.errorClass === "mode" && askedMode(request) === null;
+  return { kind: "error", ...classified, ...(isCallersOwn && { errorClass: "bad_request" }), facts };
+}
+
+function readToolCall(call: { toolCallId: string; toolName: string; input?: string }) {
+  // Some compatible servers send no arguments at all for a tool without parameters.
+  const rawArguments = call.input === undefined || call.input.trim() === "" ? "{}" : call.input;
+  return {
+    id: call.toolCallId,
+    toolName: call.toolName,
+    params: parseJson(rawArguments) ?? null,
+    rawArguments,
+  };
+}
+
+function toFinishReason(unified: LanguageModelV4GenerateResult["finishReason"]["unified"]): FinishReason {
+  if (unified === "stop" || unified === "length") return unified;
+  return unified === "tool-calls" ? "tool_calls" : "other";
+}
+
+function toUsage(usage: LanguageModelV4Usage): TokenUsage | null {
+  if (usage.inputTokens.total === undefined && usage.outputTokens.total === undefined) return null;
+  return {
+    inputTokens: usage.inputTokens.total ?? 0,
+    outputTokens: usage.outputTokens.total ?? 0,
+    cachedInputTokens: usage.inputTokens.cacheRead ?? 0,
+    reasoningTokens: usage.outputTokens.reasoning ?? 0,
+  };
+}
+
+function requestIdOf(trace: HttpTrace): string | null {
+  return trace.headers["x-request-id"] ?? trace.headers["request-id"] ?? null;
+}
+
+/** `options.headers` of the provider and model rows. */
+function headersOf(request: ProviderRequest): Record<string, string> {
+  const { headers } = request.model.options;
+  if (!isRecord(headers)) return {};
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+}
+
+function withoutKeyHeaders(next: typeof fetch): typeof fetch {
+  return (input, init) => {
+    const headers = [...new Headers(init?.headers)].filter(([, value]) => !value.includes(NO_KEY));
+    return next(input, { ...init, headers });
+  };
+}
