@@ -124,12 +124,15 @@ function toFile(source: string, mediaType: string): LanguageModelV4FilePart {
     return { type: "file", mediaType: dataUrl[1] || mediaType, data: { type: "data", data } };
   }
   if (mediaType === "image/*" || /^https?:\/\//i.test(source)) {
-    return { type: "file", mediaType, data: { type: "url", url: new URL(source) } };
+    const url = new URL(source);
+    // Gemini wants an exact type with a URL; the others look for themselves.
+    const guessed = mediaType === "image/*" ? mediaTypeOf(url.pathname, "image/jpeg") : mediaType;
+    return { type: "file", mediaType: guessed, data: { type: "url", url } };
   }
   return { type: "file", mediaType, data: { type: "data", data: source } };
 }
 
-function mediaTypeOf(filename: string | undefined): string {
+function mediaTypeOf(filename: string | undefined, otherwise = "application/pdf"): string {
   const types: Record<string, string> = {
     png: "image/png",
     jpg: "image/jpeg",
@@ -142,5 +145,5 @@ function mediaTypeOf(filename: string | undefined): string {
     wav: "audio/wav",
     mp3: "audio/mpeg",
   };
-  return types[filename?.split(".").at(-1)?.toLowerCase() ?? ""] ?? "application/pdf";
+  return types[filename?.split(".").at(-1)?.toLowerCase() ?? ""] ?? otherwise;
 }

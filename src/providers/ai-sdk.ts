@@ -102,7 +102,7 @@ function toOutcome(
     const message = redact(`the model broke off its answer (${raw ?? "error"})`, secrets);
     return { kind: "error", errorClass: "transient", message, retryAfterMs: null, facts };
   }
-  const finishReason = toFinishReason(unified);
+  const finishReason = toFinishReason(unified, toolCalls.length > 0);
   const answer =
     askedMode(request) === "tool" ? toolCalls.find((call) => call.toolName === ANSWER_TOOL_NAME) : undefined;
   if (answer === undefined) return { kind: "answer", text, toolCalls, finishReason, facts };
@@ -118,6 +118,15 @@ function errorOutcome(
   secrets: string[],
 ): ProviderOutcome {
   if (trace.statusCode === null && trace.failure === null) {
+    if (request.signal.aborted) {
+      return {
+        kind: "error",
+        errorClass: "aborted",
+        message: "the call was aborted",
+        retryAfterMs: null,
+        facts,
+      };
+    }
     // Nothing was sent: the messages or the settings cannot be put into this provider's format.
     const message = redact(error instanceof Error ? error.message : String(error), secrets);
     return { kind: "error", errorClass: "bad_request", message, retryAfterMs: null, facts };
@@ -139,9 +148,14 @@ function readToolCall(call: { toolCallId: string; toolName: string; input?: stri
   };
 }
 
-function toFinishReason(unified: LanguageModelV4GenerateResult["finishReason"]["unified"]): FinishReason {
-  if (unified === "stop" || unified === "length") return unified;
-  return unified === "tool-calls" ? "tool_calls" : "other";
+/** Ollama and others say `stop` beside tool calls; the calls are what counts. */
+function toFinishReason(
+  unified: LanguageModelV4GenerateResult["finishReason"]["unified"],
+  hasToolCalls: boolean,
+): FinishReason {
+  if (unified === "length") return "length";
+  if (hasToolCalls || unified === "tool-calls") return "tool_calls";
+  return unified === "stop" ? "stop" : "other";
 }
 
 function toUsage(usage: LanguageModelV4Usage): TokenUsage | null {

@@ -82,7 +82,7 @@ function untilMs(text: string | undefined, nowMs: number): number | null {
 }
 
 function dateMs(text: string | undefined): number | null {
-  if (text === undefined || !/[a-z]|-/i.test(text)) return null;
+  if (text === undefined || !/[a-z]/i.test(text)) return null;
   const atMs = Date.parse(text);
   return Number.isNaN(atMs) ? null : atMs;
 }
