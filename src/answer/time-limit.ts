@@ -25,6 +25,8 @@ export function createTimeLimit(limitMs: number): <T>(work: () => T) => Limited<
   };
 }
 
+/** The error belongs to the other context, so it is no `instanceof Error` here. */
 function isTimeout(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_SCRIPT_EXECUTION_TIMEOUT";
+  const known = typeof error === "object" && error !== null && "code" in error;
+  return known && error.code === "ERR_SCRIPT_EXECUTION_TIMEOUT";
 }
