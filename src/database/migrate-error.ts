@@ -1,0 +1,33 @@
+/** Why a database was not migrated. Nothing of a failed migration stays behind. */
+export type MigrationErrorCode =
+  /** No connection, or it was lost. */
+  | "connection_failed"
+  /** Older than PostgreSQL 14. */
+  | "unsupported_server"
+  /** The role may not create schemas here. */
+  | "insufficient_privilege"
+  /** Another process held the migration lock for too long. */
+  | "lock_timeout"
+  /** graphile-migrate's history in this database belongs to another application. */
+  | "foreign_history"
+  /** The history begins like ours and goes on with migrations this program does not have. */
+  | "newer_than_program"
+  /** The schema llmq exists and no history does: installed from dist/llmq.sql or by hand. */
+  | "installed_without_history"
+  /** A statement of a migration failed. */
+  | "migration_failed"
+  /** All migrations ran, and what is there is not what was expected. */
+  | "verification_failed";
+
+/** Thrown by `migrate`: `message` says what is wrong, `hint` what to do next, `cause` holds the first error. */
+export class MigrationError extends Error {
+  readonly code: MigrationErrorCode;
+  readonly hint: string;
+
+  constructor(code: MigrationErrorCode, message: string, hint: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "MigrationError";
+    this.code = code;
+    this.hint = hint;
+  }
+}
