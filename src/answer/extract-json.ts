@@ -110,7 +110,12 @@ function readSpan(text: string, span: JsonSpan): JsonCandidate | null {
     const parsed = parseJson(json);
     return parsed === null ? null : { value: parsed.value, repairs: [] };
   }
-  const repaired = span.gap === null ? repairJson(json) : null;
+  if (span.gap !== null) return null;
+  const strings = span.strings.map(({ start, end }) => ({
+    start: start - span.start,
+    end: end - span.start,
+  }));
+  const repaired = repairJson(json, strings);
   return repaired === null ? null : { value: repaired.value, repairs: ["repaired_json"] };
 }
 

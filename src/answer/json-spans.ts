@@ -12,7 +12,12 @@ export type JsonSpan = {
   valid: boolean;
   /** Why it must not be repaired: something is missing that a repair would have to invent. */
   gap: string | null;
+  /** Strings in double quotes inside a broken span that hold no stray quote: a repair must not change them. */
+  strings: Range[];
 };
+
+/** Offsets into the text, `end` exclusive. */
+export type Range = { start: number; end: number };
 
 export type JsonSpans = {
   spans: JsonSpan[];
@@ -38,24 +43,33 @@ export function findJsonSpans(text: string, from: number): JsonSpans {
     if (!BEGINS_JSON.test(text)) continue;
     const scan = scanJson(text, start);
     if (scan.kind === "unfinished") return { spans, unclosed: { start, truncated: true } };
-    const close = scan.kind === "complete" ? { end: scan.end, gap: null } : findClose(text, start);
+    const close =
+      scan.kind === "complete" ? { end: scan.end, gap: null, strings: [] } : findClose(text, start);
     if (close === null) return { spans, unclosed: { start, truncated: false } };
-    spans.push({ start, end: close.end, valid: scan.kind === "complete", gap: close.gap });
+    spans.push({ start, valid: scan.kind === "complete", ...close });
     bracket.lastIndex = close.end;
   }
   return { spans, unclosed: null };
 }
 
 /** The end of a nearly-JSON object or array: brackets outside strings balance. Null when it never closes. */
-function findClose(text: string, start: number): { end: number; gap: string | null } | null {
+function findClose(
+  text: string,
+  start: number,
+): { end: number; gap: string | null; strings: Range[] } | null {
   const open: string[] = [];
   const counts = { "}": 0, "]": 0 };
+  const strings: Range[] = [];
   let gap: string | null = null;
   let before = "";
   for (let at = start; at < text.length; at++) {
     const char = text[at] as string;
     if (/\s/.test(char)) continue;
-    const next = skipString(text, at, before) ?? skipComment(text, at);
+    const string = skipString(text, at, before);
+    // jsonrepair reads 'it's' as "it\"s".
+    if (char === "'" && string?.strayQuote) gap ??= "a quote inside a string is not escaped";
+    if (char === '"' && string?.strayQuote === false) strings.push({ start: at, end: string.end });
+    const next = string?.end ?? skipComment(text, at);
     if (next !== null) {
       if (next > text.length) return null;
       if (char !== "/") before = '"';
@@ -75,7 +89,7 @@ function findClose(text: string, start: number): { end: number; gap: string | nu
           counts[closed as "}" | "]"] -= 1;
         }
       }
-      if (open.length === 0) return { end: at + 1, gap };
+      if (open.length === 0) return { end: at + 1, gap, strings };
     } else if (char === "," && before === ":") {
       gap ??= "a value is missing";
     } else if (char === "…" || text.startsWith("...", at)) {
@@ -86,20 +100,27 @@ function findClose(text: string, start: number): { end: number; gap: string | nu
   return null;
 }
 
-/** Offset behind the string that starts at `at`, beyond the text when it never ends, null when none starts. */
-function skipString(text: string, at: number, before: string): number | null {
+/**
+ * `end` is the offset behind the string that starts at `at`, beyond the text when it never ends; null when no
+ * string starts there. `strayQuote`: it holds its own quote without an escape.
+ */
+function skipString(text: string, at: number, before: string): { end: number; strayQuote: boolean } | null {
   const quote = text[at];
   const starts = quote === '"' || (quote === "'" && "{[,:".includes(before));
   if (!starts) return null;
+  let strayQuote = false;
   for (let end = at + 1; end < text.length; end++) {
     if (text[end] === "\\") end += 1;
     else if (text[end] === quote) {
       // A quote inside the string that somebody forgot to escape is not followed by one of these.
       const follower = text[skipSpace(text, end + 1)];
-      if (follower === undefined || ",:}]/+".includes(follower)) return end + 1;
+      if (follower === undefined || ",:}]/+".includes(follower)) {
+        return { end: end + 1, strayQuote };
+      }
+      strayQuote = true;
     }
   }
-  return text.length + 1;
+  return { end: text.length + 1, strayQuote };
 }
 
 function skipComment(text: string, at: number): number | null {

@@ -25,6 +25,8 @@ import { processRequest } from "./process-request.ts";
 import { createSleepPolicy } from "./sleep-policy.ts";
 import { createWake } from "./wake.ts";
 
+const FULL_PAUSE_MS = 4;
+
 /** The schema version this orchestrator was written for. */
 export const SCHEMA_VERSION = 1;
 
@@ -81,12 +83,12 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const validator: SchemaValidator = createSchemaValidator();
   const ladder = createLadderMemory();
   const stopping = new AbortController();
+  const hurrying = new AbortController();
   const running = new Set<Promise<void>>();
   let workerId: string | null = null;
   let settings: RuntimeSettings;
   let loop: Promise<void> = Promise.resolve();
   let stopped: Promise<void> | null = null;
-  let hurry: (() => void) | null = null;
   let lastClaimAt: Date | null = null;
   let lastCancellationsAt = 0;
 
@@ -176,8 +178,10 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   async function claimOnce(): Promise<boolean> {
     const room = Math.min(options.batchSize, options.concurrency - inFlight.size - writer.pending);
     if (workerId === null || room <= 0) {
+      // Full. When a call ends, a few more will within milliseconds: claim for all of them at once.
       await wake.wait(options.pollIntervalMs, stopping.signal);
-      return !stopping.signal.aborted;
+      await sleep(FULL_PAUSE_MS);
+      return true;
     }
     const startedAt = performance.now();
     const requests = await database.claim(workerId, room);
@@ -264,17 +268,10 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     stopping.abort();
     await listener?.stop();
     await loop;
-    const drained = Promise.all(running);
-    const hurried = new Promise<void>((resolve) => {
-      hurry = resolve;
-    });
-    const grace = new AbortController();
-    await Promise.race([
-      drained,
-      hurried,
-      sleep(graceMs, undefined, { signal: grace.signal }).catch(() => undefined),
-    ]);
-    grace.abort();
+    const drained = new AbortController();
+    const grace = sleep(graceMs, undefined, { signal: AbortSignal.any([drained.signal, hurrying.signal]) });
+    await Promise.race([Promise.all(running), grace.catch(() => undefined)]);
+    drained.abort();
     inFlight.abortAll("shutdown");
     const abandon = setTimeout(() => writer.abandon(), 5_000);
     await Promise.all(running);
@@ -292,7 +289,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   return {
     start,
     stop(graceMs = 30_000) {
-      if (graceMs === 0) hurry?.();
+      if (graceMs === 0) hurrying.abort();
       stopped ??= shutDown(graceMs);
       return stopped;
     },
