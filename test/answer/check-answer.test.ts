@@ -63,6 +63,8 @@ describe("without a schema", () => {
       parsedResponse: { a: true, b: null },
       repairs: ["repaired_json"],
     });
+    expect(check('{"a": "kept0;" + "x",}')).toMatchObject({ parsedResponse: { a: "kept0;x" } });
+    expect(check('{"a":["["],}')).toMatchObject({ parsedResponse: { a: ["["] } });
     expect(check('{"a": "5" tall"}')).toMatchObject({ parsedResponse: { a: '5" tall' } });
     expect(check('{"a": "x"\n "b": {"c": 1}}')).toMatchObject({ parsedResponse: { a: "x", b: { c: 1 } } });
   });
@@ -110,6 +112,7 @@ describe("without a schema", () => {
     ["{not json}", 1],
     ['{"a": 1, "b": }', 14],
     ["[1, 2, ...]", 7],
+    ["{'a': 'it's'}", 1],
     ['{"a": tr', 8],
     ['{"a": "\\u00', 11],
     ["[1e999]", 1],

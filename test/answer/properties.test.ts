@@ -81,6 +81,17 @@ describe("valid answers", () => {
     );
   });
 
+  it("keep every value when a slip elsewhere is repaired", () => {
+    fc.assert(
+      fc.property(nested, fc.constantFrom(",", " ,\n", " /* end */", " // end\n"), (text, slip) => {
+        const verdict = check(text.slice(0, -1) + slip + text.slice(-1));
+        expect(verdict).toMatchObject({ kind: "parsed", repairs: ["repaired_json"] });
+        expect(verdict).toHaveProperty("parsedResponse", JSON.parse(text));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it("cut off anywhere are never completed", () => {
     fc.assert(
       fc.property(nested, fc.nat(), (text, at) => {
