@@ -7,7 +7,7 @@
  * and committed/ are put back as they were.
  */
 import { spawnSync } from "node:child_process";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { type ScratchServer, withScratchServer } from "./scratch-server.ts";
 import { root } from "./sql-sources.ts";
 
@@ -26,6 +26,8 @@ try {
     await server.createDatabase("llmq_dev");
     if (mode === "recommit") await takeBack(server);
     graphileMigrate(server, "commit", ...options);
+    // graphile-migrate makes it read-only for its group; git and packages know 644.
+    for (const name of await committedFiles()) await chmod(`${committed}/${name}`, 0o644);
   });
 } catch (error) {
   await restore(before);
