@@ -6,7 +6,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -34,6 +34,8 @@ export async function fetchPostgres(major: number): Promise<string> {
     // The cache may be on another file system: copy beside it, then rename.
     const beside = await mkdtemp(`${target}.`);
     await cp(join(temporary, "node_modules", packageName), beside, { recursive: true });
+    // Tests run by root start the server as somebody else.
+    await chmod(beside, 0o755);
     await rename(beside, target).catch(async (error: unknown) => {
       await rm(beside, { recursive: true, force: true });
       if (!existsSync(native)) throw error;

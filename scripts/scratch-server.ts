@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -14,6 +14,8 @@ export type ScratchServer = {
 /** Lends `work` a server of its own and removes it afterwards, whatever happens. */
 export async function withScratchServer<T>(work: (server: ScratchServer) => Promise<T>): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), "llmq-scratch-"));
+  // Run by root, the server is somebody else and has to get in.
+  await chmod(directory, 0o755);
   const log = { debug: () => {}, info: () => {}, warn: console.warn };
   try {
     const server = await startEmbeddedPostgres({ dataDir: join(directory, "postgres"), log, fsync: false });

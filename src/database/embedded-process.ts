@@ -54,14 +54,22 @@ export function run(file: string, args: string[], account: Account, timeoutMs = 
       cwd: "/",
       env: cleanEnvironment(),
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: timeoutMs,
       windowsHide: true,
     });
+    // spawn's own `timeout` leaves its timer behind when the program cannot be started.
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
     let output = "";
+    const finish = (code: number | null) => {
+      clearTimeout(timer);
+      resolve({ code, output });
+    };
     child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
-    child.on("error", (error) => resolve({ code: null, output: `${output}${error.message}` }));
-    child.on("close", (code) => resolve({ code, output }));
+    child.on("error", (error) => {
+      output += error.message;
+      finish(null);
+    });
+    child.on("close", finish);
   });
 }
 

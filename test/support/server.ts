@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fetchPostgres } from "../../scripts/fetch-postgres.ts";
@@ -21,6 +21,8 @@ export async function startServer(environment: NodeJS.ProcessEnv): Promise<Runni
 
 async function startEmbedded(major: string | undefined): Promise<RunningServer> {
   const directory = await mkdtemp(join(tmpdir(), "llmq-test-"));
+  // Run by root, the server is somebody else and has to get in.
+  await chmod(directory, 0o755);
   const server = await startEmbeddedPostgres({
     dataDir: join(directory, "postgres"),
     log: { debug: () => {}, info: () => {}, warn: console.warn },
