@@ -2,7 +2,13 @@
 import { styleText } from "node:util";
 import type { Finished, Story } from "./run-scenarios.ts";
 
-const COLOURS = { completed: "green", failed: "red", cancelled: "yellow", pending: "gray", processing: "gray" } as const;
+const COLOURS = {
+  completed: "green",
+  failed: "red",
+  cancelled: "yellow",
+  pending: "gray",
+  processing: "gray",
+} as const;
 
 export function eventLine(elapsedMs: number, title: string, text: string): string {
   const time = `${(elapsedMs / 1000).toFixed(2).padStart(6)} s`;

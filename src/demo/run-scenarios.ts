@@ -22,19 +22,28 @@ export type Story = { scenario: Scenario; turns: Finished[] };
 
 export type Telling = (scenario: Scenario, text: string) => void;
 
-export async function runScenario(pool: Pool, scenario: Scenario, tell: Telling): Promise<Story> {
+/** Rejects when the signal aborts. */
+export async function runScenario(
+  pool: Pool,
+  scenario: Scenario,
+  tell: Telling,
+  signal: AbortSignal,
+): Promise<Story> {
   let id = await submit(pool, scenario);
   tell(scenario, "submitted");
   const cancel = cancelLater(pool, scenario, id);
-  const turns = [await follow(pool, scenario, id, tell)];
+  const turns = [await follow(pool, scenario, id, tell, signal)];
   await cancel;
   const calls = toolCalls(turns[0]);
   if (scenario.toolResult !== undefined && calls.length > 0) {
     tell(scenario, `calls ${calls.map((call) => call.tool_name).join(", ")}; handing back the results`);
     const results = calls.map((call) => ({ id: call.id, result: scenario.toolResult }));
-    const { rows } = await pool.query("select llmq.submit_tool_results($1, $2) as id", [id, JSON.stringify(results)]);
+    const { rows } = await pool.query("select llmq.submit_tool_results($1, $2) as id", [
+      id,
+      JSON.stringify(results),
+    ]);
     id = rows[0].id;
-    turns.push(await follow(pool, scenario, id, tell));
+    turns.push(await follow(pool, scenario, id, tell, signal));
   }
   return { scenario, turns };
 }
@@ -54,7 +63,13 @@ async function cancelLater(pool: Pool, scenario: Scenario, id: string): Promise<
   await pool.query("select llmq.cancel_llm_request($1, 'changed my mind')", [id]);
 }
 
-async function follow(pool: Pool, scenario: Scenario, id: string, tell: Telling): Promise<Finished> {
+async function follow(
+  pool: Pool,
+  scenario: Scenario,
+  id: string,
+  tell: Telling,
+  signal: AbortSignal,
+): Promise<Finished> {
   let seen = "";
   while (true) {
     const { rows } = await pool.query(
@@ -67,7 +82,7 @@ async function follow(pool: Pool, scenario: Scenario, id: string, tell: Telling)
     if (state !== seen && state !== "pending") tell(scenario, state);
     seen = state;
     if (now.status !== "pending" && now.status !== "processing") return now;
-    await sleep(30);
+    await sleep(30, undefined, { signal });
   }
 }
 

@@ -119,7 +119,10 @@ export const SCENARIOS: Scenario[] = [
       ),
       response_schema: TOOL_CALLS_SCHEMA,
       settings: sim({
-        json: { tool_calls: [{ id: "call_1", tool_name: "get_weather", params: { city: "Porto" } }], final_response: null },
+        json: {
+          tool_calls: [{ id: "call_1", tool_name: "get_weather", params: { city: "Porto" } }],
+          final_response: null,
+        },
         latency_ms: 150,
       }),
     },
@@ -132,7 +135,7 @@ export const SCENARIOS: Scenario[] = [
       messages: user("Extract the invoice: Globex, 17 EUR, open."),
       response_schema: INVOICE_SCHEMA,
       settings: sim({
-        text: "<think>the user wants JSON</think>Here it is:\n```json\n{'vendor': 'Globex', \"total\": \"17\", \"paid\": false,}\n```",
+        text: '<think>the user wants JSON</think>Here it is:\n```json\n{\'vendor\': \'Globex\', "total": "17", "paid": false,}\n```',
         latency_ms: 100,
       }),
     },
@@ -160,7 +163,10 @@ export const SCENARIOS: Scenario[] = [
       task_type: "extract",
       messages: user("Extract the invoice."),
       response_schema: INVOICE_SCHEMA,
-      settings: sim({ text: '{"vendor": "ACME", "total": 42.5, "pa', latency_ms: 80 }, { validation_retries: 0 }),
+      settings: sim(
+        { text: '{"vendor": "ACME", "total": 42.5, "pa', latency_ms: 80 },
+        { validation_retries: 0 },
+      ),
     },
     expect: { status: "failed", errorType: "malformed_response" },
   },
@@ -172,7 +178,10 @@ export const SCENARIOS: Scenario[] = [
       response_schema: TOOL_CALLS_SCHEMA,
       settings: sim(
         {
-          json: { tool_calls: [{ id: "call_1", tool_name: "get_weather", params: "Porto" }], final_response: null },
+          json: {
+            tool_calls: [{ id: "call_1", tool_name: "get_weather", params: "Porto" }],
+            final_response: null,
+          },
           latency_ms: 80,
         },
         { validation_retries: 0 },

@@ -221,34 +221,53 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
 
   function report(request: ClaimedRequest, outcome: RequestOutcome, applied: AppliedOutcome | null): void {
     observer?.finished?.(request, outcome, applied);
-    const fields = { requestId: request.id, agentId: request.agentId, model: request.model.name, status: applied?.status };
+    const fields = {
+      requestId: request.id,
+      agentId: request.agentId,
+      model: request.model.name,
+      status: applied?.status,
+    };
     if (applied !== null && !applied.applied) {
       logger.info(fields, "outcome came too late, the claim was lost");
     } else if (outcome.kind === "failed") {
       const { errorClass, errorMessage } = outcome;
-      const loud = errorClass === "configuration" || errorClass === "out_of_quota" || errorClass === "exception";
-      logger[loud ? "error" : "warn"]({ ...fields, errorClass, errorMessage, runAt: applied?.runAt }, "call failed");
+      const loud =
+        errorClass === "configuration" || errorClass === "out_of_quota" || errorClass === "exception";
+      logger[loud ? "error" : "warn"](
+        { ...fields, errorClass, errorMessage, runAt: applied?.runAt },
+        "call failed",
+      );
     } else {
       logger.debug(fields, "request completed");
     }
   }
 
   async function abortCancelled(): Promise<void> {
-    if (workerId === null || inFlight.size === 0 || Date.now() - lastCancellationsAt < options.pollIntervalMs / 2) return;
+    if (
+      workerId === null ||
+      inFlight.size === 0 ||
+      Date.now() - lastCancellationsAt < options.pollIntervalMs / 2
+    )
+      return;
     lastCancellationsAt = Date.now();
-    for (const { claimId } of await database.takeCancellations(workerId)) inFlight.abort(claimId, "cancelled");
+    for (const { claimId } of await database.takeCancellations(workerId))
+      inFlight.abort(claimId, "cancelled");
   }
 
   async function heartbeat(): Promise<void> {
     if (workerId === null || (await database.heartbeat(workerId, workerInfo()))) return;
-    logger.error({ workerId, inFlight: inFlight.size }, "this worker was given up, its calls run elsewhere now");
+    logger.error(
+      { workerId, inFlight: inFlight.size },
+      "this worker was given up, its calls run elsewhere now",
+    );
     inFlight.abortAll("lost");
     workerId = await register();
   }
 
   async function maintain(): Promise<void> {
     const done = await database.maintain();
-    if (done !== null && done.recovered > 0) logger.warn({ requests: done.recovered }, "gave back lost requests");
+    if (done !== null && done.recovered > 0)
+      logger.warn({ requests: done.recovered }, "gave back lost requests");
   }
 
   async function readSettings(): Promise<void> {

@@ -6,7 +6,13 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { AppliedOutcome, CompletedOutcome, FailedOutcome, QueueDatabase, RequestOutcome } from "../database/queue.ts";
+import type {
+  AppliedOutcome,
+  CompletedOutcome,
+  FailedOutcome,
+  QueueDatabase,
+  RequestOutcome,
+} from "../database/queue.ts";
 
 const MAX_BATCH = 500;
 const MAX_RETRY_MS = 5_000;
@@ -53,7 +59,10 @@ export function createOutcomeWriter(database: QueueDatabase, logger: Logger): Ou
         return;
       } catch (error) {
         if (refusedByDatabase(error)) return isolate(entries, error);
-        logger.warn({ err: error, outcomes: entries.length, retryMs }, "could not store outcomes, trying again");
+        logger.warn(
+          { err: error, outcomes: entries.length, retryMs },
+          "could not store outcomes, trying again",
+        );
         await sleep(retryMs, undefined, { signal: abandoned.signal }).catch(() => undefined);
         retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
       }
@@ -70,7 +79,11 @@ export function createOutcomeWriter(database: QueueDatabase, logger: Logger): Ou
       return store(entries.slice(half));
     }
     if (only === undefined) return;
-    if (only.outcome.kind === "failed" && only.outcome.errorClass === "exception" && only.outcome.calls.length === 0) {
+    if (
+      only.outcome.kind === "failed" &&
+      only.outcome.errorClass === "exception" &&
+      only.outcome.calls.length === 0
+    ) {
       logger.error({ err: error, requestId: only.outcome.requestId }, "the database refuses this outcome");
       return only.settle(null);
     }

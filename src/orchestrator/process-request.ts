@@ -8,12 +8,19 @@
  *       -> the way of asking for JSON was rejected       -> ask with the next mode of the ladder
  *       -> anything else                                 -> failed, with the class of the error
  */
-import { checkAnswer } from "../answer/check-answer.ts";
+
 import type { AnswerVerdict, Repair } from "../answer/answer.ts";
+import { checkAnswer } from "../answer/check-answer.ts";
 import { type LadderMemory, outputFormatFor, withSchemaInPrompt } from "../answer/output-ladder.ts";
 import { reaskMessages } from "../answer/reask.ts";
 import { type SchemaValidator, schemaHash } from "../answer/schema-validator.ts";
-import type { ClaimedRequest, FailedOutcome, LedgerCall, RequestOutcome, RuntimeSettings } from "../database/queue.ts";
+import type {
+  ClaimedRequest,
+  FailedOutcome,
+  LedgerCall,
+  RequestOutcome,
+  RuntimeSettings,
+} from "../database/queue.ts";
 import type {
   ChatMessage,
   ChatSettings,
@@ -89,7 +96,8 @@ function providerRequest(
   signal: AbortSignal,
   settings: RuntimeSettings,
 ): ProviderRequest {
-  const needsPrompt = turn.output.kind === "json" && (turn.output.mode === "prompt" || turn.output.mode === "json");
+  const needsPrompt =
+    turn.output.kind === "json" && (turn.output.mode === "prompt" || turn.output.mode === "json");
   return {
     requestId: request.id,
     model: request.model,
@@ -125,7 +133,8 @@ function afterError(
   }
   return {
     ...failed(request, turn),
-    errorClass: outcome.errorClass === "mode" || outcome.errorClass === "aborted" ? "bad_request" : outcome.errorClass,
+    errorClass:
+      outcome.errorClass === "mode" || outcome.errorClass === "aborted" ? "bad_request" : outcome.errorClass,
     errorMessage: outcome.message,
     retryAfterMs: outcome.retryAfterMs,
   };
@@ -246,7 +255,12 @@ function failed(request: ClaimedRequest, turn: Turn) {
   };
 }
 
-function record(turn: Turn, outcome: LedgerCall["outcome"], call: ProviderOutcome, errorMessage: string | null): void {
+function record(
+  turn: Turn,
+  outcome: LedgerCall["outcome"],
+  call: ProviderOutcome,
+  errorMessage: string | null,
+): void {
   turn.calls.push({
     outcome,
     facts: call.facts,

@@ -12,7 +12,7 @@ const BUSY_CLAIM = 8;
 const BUSY_STREAK = 3;
 const BUSY_PAUSE_MS = 4;
 
-export type Sleep = { maxMs: number; /** Look once more right away before sleeping. */ lookAgain: boolean };
+export type Sleep = { maxMs: number /** Look once more right away before sleeping. */; lookAgain: boolean };
 
 export type SleepPolicy = {
   /** Told after every claim how many rows it brought. */

@@ -94,7 +94,8 @@ function errorOf(error: SimError) {
 
 function replyOf(behaviour: SimBehaviour, request: ProviderRequest): Reply {
   const toolCalls = toolCallsOf(behaviour, request);
-  const text = toolCalls.length > 0 ? (behaviour.text ?? "") : textOf(behaviour, request);
+  // What it was told to say is its last word; a turn that calls tools has not come to that yet.
+  const text = toolCalls.length > 0 ? "" : textOf(behaviour, request);
   return {
     text,
     toolCalls,

@@ -1,0 +1,84 @@
+/**
+ * One running llmq: the orchestrator (loop a), the shared queues (loop b) and the HTTP server, on one pool.
+ * Stopped in the reverse order of their making.
+ */
+import type { Logger } from "pino";
+import { createSchemaValidator } from "./answer/schema-validator.ts";
+import type { Config, Environment } from "./config.ts";
+import { createPool } from "./database/pool.ts";
+import { createMetrics } from "./http/metrics.ts";
+import { createHttpServer } from "./http/server.ts";
+import { createOrchestrator, type OrchestratorStats } from "./orchestrator/orchestrator.ts";
+import { createProviders } from "./providers/registry.ts";
+import { createSharedQueueLoop } from "./shared-queues/shared-queue-loop.ts";
+
+export type ServiceOptions = {
+  config: Config;
+  env: Environment;
+  /** The queue's database. */
+  databaseUrl: string;
+  /** A direct connection for LISTEN. */
+  listenUrl: string;
+  logger: Logger;
+};
+
+export type Service = {
+  start(): Promise<void>;
+  stop(graceMs: number): Promise<void>;
+  stats(): OrchestratorStats;
+  /** Where health and metrics are served; null when that is off. */
+  readonly httpUrl: string | null;
+};
+
+export function createService({ config, env, databaseUrl, listenUrl, logger }: ServiceOptions): Service {
+  const pool = createPool({
+    connectionString: databaseUrl,
+    max: config.poolSize,
+    applicationName: "llmq orchestrator",
+    logger,
+  });
+  const providers = createProviders({ env, logger });
+  const metrics = createMetrics({ pool });
+  const orchestrator = createOrchestrator({
+    pool,
+    providers,
+    logger,
+    listenUrl: config.notify ? listenUrl : null,
+    pollIntervalMs: config.llmPollIntervalMs,
+    batchSize: config.llmBatchSize,
+    concurrency: config.concurrency,
+    heartbeatIntervalMs: config.heartbeatIntervalMs,
+    retentionDays: config.retentionDays,
+    observer: metrics.observer,
+  });
+  const sharedQueues = createSharedQueueLoop({
+    pool,
+    validator: createSchemaValidator(),
+    logger,
+    pollIntervalMs: config.sharedPollIntervalMs,
+    batchSize: config.sharedBatchSize,
+  });
+  const http =
+    config.http === null
+      ? null
+      : createHttpServer({ ...config.http, pool, metrics, stats: () => orchestrator.stats(), logger });
+  let httpUrl: string | null = null;
+
+  return {
+    async start() {
+      await orchestrator.start();
+      sharedQueues.start();
+      httpUrl = (await http?.start()) ?? null;
+    },
+    async stop(graceMs) {
+      await Promise.all([orchestrator.stop(graceMs), sharedQueues.stop()]);
+      await providers.close();
+      await http?.stop();
+      await pool.end();
+    },
+    stats: () => orchestrator.stats(),
+    get httpUrl() {
+      return httpUrl;
+    },
+  };
+}
