@@ -27,7 +27,7 @@ export async function findBinaries(native: string | undefined, account: Account)
   await restoreLinks(installed);
   const first = await tryBinaries(installed, account);
   if (first.kind === "usable") return { directory: installed, major: first.major };
-  if (account) {
+  if (account && /EACCES|denied|cannot open shared object/.test(first.reason)) {
     const copied = await copyForAccount(installed);
     const second = await tryBinaries(copied, account);
     if (second.kind === "usable") return { directory: copied, major: second.major };

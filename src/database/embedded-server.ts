@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, realpath, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import type { Binaries } from "./embedded-binaries.ts";
 import { type Account, commandLine, isAlive, run } from "./embedded-process.ts";
@@ -86,11 +87,14 @@ export async function startServer(binaries: Binaries, data: string, account: Acc
 
 /** Fast shutdown: open transactions are rolled back, everything is written, then it ends. */
 export async function stopServer(binaries: Binaries, data: string, account: Account): Promise<void> {
+  const postmaster = await readPostmaster(data);
+  if (!postmaster) return;
   const program = join(binaries.directory, "bin", "pg_ctl");
   const stop = (mode: string) =>
     run(program, ["stop", "--silent", "--wait", "--timeout=60", "-m", mode, "-D", data], account);
-  if ((await stop("fast")).code === 0 || !(await readPostmaster(data))) return;
-  await stop("immediate");
+  if ((await stop("fast")).code !== 0 && (await readPostmaster(data))) await stop("immediate");
+  // pg_ctl is content when postmaster.pid is gone; the process ends a moment later.
+  for (let waited = 0; waited < 200 && isAlive(postmaster.pid); waited++) await sleep(10);
 }
 
 /** The wanted port, or else any free one, on 127.0.0.1. */

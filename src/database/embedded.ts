@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Binaries, findBinaries } from "./embedded-binaries.ts";
 import {
   ensureCluster,
@@ -132,7 +133,7 @@ async function joinOrStart(
       options.log.warn({ pid: postmaster.pid, data }, "removed a postmaster.pid left by a crash");
       continue;
     }
-    await new Promise((wake) => setTimeout(wake, 250));
+    await sleep(250);
   }
   throw await startFailure(data, reason);
 }
