@@ -22,7 +22,8 @@ select
   (select r.settings from llmq.requests as r where r.id = q.id) as settings,
   (select r.idempotency_key from llmq.requests as r where r.id = q.id) as idempotency_key,
   (select r.reply_to from llmq.requests as r where r.id = q.id) as reply_to,
-  (select r.parent_id from llmq.requests as r where r.id = q.id) as parent_id
+  (select r.parent_id from llmq.requests as r where r.id = q.id) as parent_id,
+  null::jsonb as tool_results, null::uuid as next_request_id
 from llmq.queue as q
 where q.agent_id <> all ((select llmq.hidden_agents())::text[])
 union all
@@ -42,7 +43,9 @@ select
   (select r.settings from llmq.requests as r where r.id = f.id),
   (select r.idempotency_key from llmq.requests as r where r.id = f.id),
   (select r.reply_to from llmq.requests as r where r.id = f.id),
-  (select r.parent_id from llmq.requests as r where r.id = f.id)
+  (select r.parent_id from llmq.requests as r where r.id = f.id),
+  (select t.results from llmq.tool_results as t where t.request_id = f.id),
+  (select t.next_request_id from llmq.tool_results as t where t.request_id = f.id)
 from llmq.results as f
 where f.agent_id <> all ((select llmq.hidden_agents())::text[]);
 
@@ -56,3 +59,5 @@ comment on column llmq.llm_requests.parsed_response is 'The answer as JSON after
 comment on column llmq.llm_requests.validation_errors is '[{"type": "json_decode_error", "error", "position", "response_preview"}] or [{"type": "schema_violation", "field", "message"}, ...].';
 comment on column llmq.llm_requests.attempts is 'Failures that counted so far; capacity waits, re-asks and crashes have columns of their own.';
 comment on column llmq.llm_requests.model is 'The model that will be, is being or was asked last.';
+comment on column llmq.llm_requests.tool_results is 'What the agent gave back for the tool calls of this answer (llmq.submit_tool_results).';
+comment on column llmq.llm_requests.next_request_id is 'The request that carries the conversation on after its tool calls.';

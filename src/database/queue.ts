@@ -1,6 +1,7 @@
 /**
  * The orchestrator's side of the SQL API: the only place in TypeScript that names these functions. Rows
- * become camelCase objects here, once.
+ * become camelCase objects here, once. No prepared statements: they do not survive a pooler in transaction
+ * mode, and the plans worth keeping are those inside the functions, which PL/pgSQL keeps by itself.
  */
 import type { Pool } from "pg";
 import type { Repair, ValidationError } from "../answer/answer.ts";
@@ -129,27 +130,22 @@ export function createQueueDatabase(pool: Pool) {
       await pool.query("select llmq.unregister_worker($1)", [workerId]);
     },
     async claim(workerId: string, maxRequests: number): Promise<ClaimedRequest[]> {
-      const { rows } = await pool.query({
-        name: "llmq_claim",
-        text: "select * from llmq.claim_pending_llm_requests($1, $2)",
-        values: [maxRequests, workerId],
-      });
+      const { rows } = await pool.query("select * from llmq.claim_pending_llm_requests($1, $2)", [
+        maxRequests,
+        workerId,
+      ]);
       return rows.map(claimedRequest);
     },
     async takeCancellations(workerId: string): Promise<{ requestId: string; claimId: string }[]> {
-      const { rows } = await pool.query({
-        name: "llmq_cancellations",
-        text: "select request_id, claim_id from llmq.take_cancellations($1)",
-        values: [workerId],
-      });
+      const { rows } = await pool.query("select request_id, claim_id from llmq.take_cancellations($1)", [
+        workerId,
+      ]);
       return rows.map((row) => ({ requestId: row.request_id, claimId: row.claim_id }));
     },
     async complete(outcomes: CompletedOutcome[]): Promise<AppliedOutcome[]> {
-      const { rows } = await pool.query({
-        name: "llmq_complete",
-        text: "select request_id, applied from llmq.complete_llm_requests($1)",
-        values: [JSON.stringify(outcomes.map(completedRow))],
-      });
+      const { rows } = await pool.query("select request_id, applied from llmq.complete_llm_requests($1)", [
+        JSON.stringify(outcomes.map(completedRow)),
+      ]);
       return rows.map((row) => ({
         requestId: row.request_id,
         applied: row.applied,
@@ -158,11 +154,10 @@ export function createQueueDatabase(pool: Pool) {
       }));
     },
     async fail(outcomes: FailedOutcome[]): Promise<AppliedOutcome[]> {
-      const { rows } = await pool.query({
-        name: "llmq_fail",
-        text: "select request_id, applied, status, run_at from llmq.fail_llm_requests($1)",
-        values: [JSON.stringify(outcomes.map(failedRow))],
-      });
+      const { rows } = await pool.query(
+        "select request_id, applied, status, run_at from llmq.fail_llm_requests($1)",
+        [JSON.stringify(outcomes.map(failedRow))],
+      );
       return rows.map((row) => ({
         requestId: row.request_id,
         applied: row.applied,
@@ -179,15 +174,15 @@ export function createQueueDatabase(pool: Pool) {
     },
     /** From now on submits notify; true when they did not before, so that one more look is due. */
     async armWake(): Promise<boolean> {
-      const { rows } = await pool.query({ name: "llmq_arm", text: "select llmq.arm_wake() as armed" });
+      const { rows } = await pool.query("select llmq.arm_wake() as armed");
       return rows[0].armed;
     },
     async disarmWake(): Promise<void> {
-      await pool.query({ name: "llmq_disarm", text: "select llmq.disarm_wake()" });
+      await pool.query("select llmq.disarm_wake()");
     },
     /** Null when another process did it within the last second. */
     async maintain(): Promise<Maintenance | null> {
-      const { rows } = await pool.query({ name: "llmq_maintain", text: "select llmq.maintain() as done" });
+      const { rows } = await pool.query("select llmq.maintain() as done");
       return rows[0].done;
     },
     async ensurePartitions(): Promise<number> {
