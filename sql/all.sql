@@ -38,7 +38,25 @@
 --!include views/llm_requests.sql
 
 -- Checks of input
---!include CHECKS.sql
+--!include checks/raise_invalid.sql
+--!include checks/describe_value.sql
+--!include checks/quote_glimpse.sql
+--!include checks/number_fault.sql
+--!include checks/check_name.sql
+--!include checks/check_context.sql
+--!include checks/check_tool_call_ids.sql
+--!include checks/refuse_content_part.sql
+--!include checks/refuse_tool_calls.sql
+--!include checks/refuse_message.sql
+--!include checks/refuse_messages.sql
+--!include checks/check_messages.sql
+--!include checks/refuse_tools.sql
+--!include checks/check_tools.sql
+--!include checks/refuse_settings.sql
+--!include checks/check_settings.sql
+--!include checks/refuse_one_schema.sql
+--!include checks/refuse_response_schema.sql
+--!include checks/check_response_schema.sql
 
 -- Submitting
 --!include internal/pgmq_ready.sql
