@@ -1,6 +1,9 @@
--- Loop (b): one batch of a shared queue. Handler and archive share a transaction, each message a
+-- Loop (b): one batch of a shared queue. Reading, handler and archive share a transaction, each message a
 -- subtransaction: it is handled exactly once, and one that keeps failing is set aside with its error and
 -- never holds up those behind it.
+--
+-- A handler that hangs is ended by the caller's statement_timeout. That error is caught like any other, but
+-- the timer does not start again: the rest of the batch goes back, to be read at once.
 create function llmq.handle_shared_queue(queue_name text, max_messages int = 100)
 returns table (message_id bigint, outcome text, error text)
 language plpgsql volatile security definer
@@ -8,27 +11,47 @@ set search_path = ''
 as $$
 #variable_conflict use_variable
 declare
-  v_queue   llmq.shared_queues;
-  v_message record;
+  v_queue       llmq.shared_queues;
+  v_handler     regprocedure;
+  v_message     record;
+  v_out_of_time boolean := false;
 begin
   select s.* into v_queue from llmq.shared_queues as s where s.queue_name = handle_shared_queue.queue_name and s.enabled;
-  if not found or to_regclass(format('pgmq.%I', 'q_' || queue_name)) is null then
+  -- DROP EXTENSION pgmq leaves the queues' tables behind; pgmq.meta goes with it.
+  if not found or to_regclass('pgmq.meta') is null or to_regclass(format('pgmq.%I', 'q_' || lower(queue_name))) is null then
     return;
   end if;
+  -- A handler that is not there is the configuration's fault: no message may be set aside for it.
+  v_handler := to_regprocedure(v_queue.handler || '(text, bigint, jsonb)');
+  if v_handler is null then
+    raise exception using errcode = 'LQ001',
+      message = format('the handler of the shared queue %s does not exist', quote_literal(queue_name)),
+      detail = format('It is %s(text, bigint, jsonb).', v_queue.handler),
+      hint = 'Create it, or change llmq.shared_queues.handler. The messages stay where they are.';
+  end if;
   for v_message in
-    select r.msg_id, r.read_ct, r.message
+    select r.msg_id, r.read_ct, coalesce(r.message, 'null') as message
     from pgmq.read(queue_name, greatest(extract(epoch from v_queue.retry_after)::int, 1), max_messages) as r
     order by r.msg_id
   loop
+    if v_out_of_time then
+      perform pgmq.set_vt(queue_name, v_message.msg_id, 0);
+      continue;
+    end if;
     message_id := v_message.msg_id;
     error := null;
     begin
-      execute format('select %s($1, $2, $3)', v_queue.handler::regproc) using queue_name, v_message.msg_id, v_message.message;
+      execute format('select %s($1, $2, $3)', v_handler::regproc) using queue_name, v_message.msg_id, v_message.message;
       perform pgmq.archive(queue_name, v_message.msg_id);
       outcome := 'handled';
-    exception when others then
-      error := sqlerrm;
-      outcome := 'retried';
+    exception
+      when query_canceled then
+        error := sqlerrm;
+        outcome := 'retried';
+        v_out_of_time := true;
+      when others or assert_failure then
+        error := sqlerrm;
+        outcome := 'retried';
     end;
     if error is not null and v_message.read_ct >= v_queue.max_reads then
       insert into llmq.set_aside (queue_name, message_id, message, error)
@@ -41,4 +64,5 @@ begin
 end
 $$;
 comment on function llmq.handle_shared_queue(text, int) is
-  'Gives up to max_messages messages of a shared queue to its handler and archives them; outcome: handled, retried (after retry_after) or set_aside.';
+$$Gives up to max_messages messages of a shared queue to its handler and archives them; outcome: handled, retried (after retry_after) or set_aside.
+Errors: LQ001 the handler does not exist. Set statement_timeout in the calling transaction: a handler that hangs then counts as failed.$$;

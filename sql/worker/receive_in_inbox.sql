@@ -14,15 +14,16 @@ language plpgsql volatile
 set search_path = ''
 as $$
 declare
-  v_agent text := message ->> 'agent_id';
-  v_id    bigint;
+  v_agent   text := message ->> 'agent_id';
+  v_request uuid;
+  v_id      bigint;
 begin
-  if v_agent is null and message ? 'request_id' then
-    v_agent := (
-      select coalesce(
-        (select q.agent_id from llmq.queue as q where q.id = (message ->> 'request_id')::uuid),
-        (select f.agent_id from llmq.results as f where f.id = (message ->> 'request_id')::uuid)
-      )
+  -- A request_id that is none leaves the message without an agent: stored all the same.
+  if v_agent is null and message ->> 'request_id' ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then
+    v_request := (message ->> 'request_id')::uuid;
+    v_agent := coalesce(
+      (select q.agent_id from llmq.queue as q where q.id = v_request),
+      (select f.agent_id from llmq.results as f where f.id = v_request)
     );
   end if;
   insert into llmq.inbox (queue_name, message_id, agent_id, message)

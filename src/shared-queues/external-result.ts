@@ -1,0 +1,125 @@
+/**
+ * What a message of the queue `llm_results` means: `{"request_id", "response"}` or `{"request_id", "error",
+ * "error_type"}`, sent by a worker outside of llmq. Its answer is checked as any model's is. Pure.
+ */
+
+import type { AnswerVerdict } from "../answer/answer.ts";
+import { checkAnswer } from "../answer/check-answer.ts";
+import type { SchemaValidator } from "../answer/schema-validator.ts";
+import type { ChatTool } from "../providers/provider.ts";
+
+export type ExternalResult = {
+  messageId: string;
+  /** How often the message was read, this time included. */
+  readCount: number;
+  message: unknown;
+  /** Null when no unfinished request has the id that the message names. */
+  requestId: string | null;
+  responseSchema: unknown;
+  tools: ChatTool[] | null;
+};
+
+/** What `llmq.settle_external_results` is told; null when the message cannot be used (`setAside` says why). */
+export type Settlement =
+  | { kind: "completed"; response: string; parsedResponse: unknown; repairs: string[] }
+  | {
+      kind: "failed";
+      errorType: string;
+      errorMessage: string;
+      /** `llmq.attempts.outcome`. */
+      callOutcome: string;
+      response: string | null;
+      verdict: Extract<AnswerVerdict, { kind: "invalid" }> | null;
+    }
+  | { kind: "set_aside"; reason: string };
+
+/** Each `error_type` a worker may name, and the outcome of its call in the ledger. */
+const ERROR_TYPES = new Map([
+  ["provider_unavailable", "transient"],
+  ["malformed_response", "invalid"],
+  ["deadline_exceeded", "deadline"],
+  ["exception", "exception"],
+  ["refused", "refused"],
+  ["truncated", "truncated"],
+  ["too_long", "too_long"],
+  ["bad_request", "bad_request"],
+]);
+
+export function readExternalResult(result: ExternalResult, validator: SchemaValidator): Settlement {
+  const { message } = result;
+  if (!isObject(message)) return setAside("the message is not a JSON object");
+  if (result.requestId === null) return setAside(whyUnknown(message.request_id));
+  const response = textOf(message.response);
+  const error = errorTextOf(message.error);
+  if (error !== null) return failedByWorker(message, error, response);
+  if (response === null) return setAside("the message has neither response nor error");
+  return checked(result, response, validator);
+}
+
+function checked(result: ExternalResult, text: string, validator: SchemaValidator): Settlement {
+  const verdict = checkAnswer({
+    text,
+    toolCalls: [],
+    responseSchema: result.responseSchema,
+    toolsOffered: result.tools ?? [],
+    validator,
+  });
+  switch (verdict.kind) {
+    case "text":
+      return { kind: "completed", response: verdict.response, parsedResponse: null, repairs: [] };
+    case "parsed": {
+      const { response, parsedResponse, repairs } = verdict;
+      return { kind: "completed", response, parsedResponse, repairs };
+    }
+    case "invalid":
+      return {
+        kind: "failed",
+        errorType: "malformed_response",
+        errorMessage: verdict.errorMessage,
+        callOutcome: "invalid",
+        response: verdict.response,
+        verdict,
+      };
+  }
+}
+
+function failedByWorker(
+  message: Record<string, unknown>,
+  error: string,
+  response: string | null,
+): Settlement {
+  const named = typeof message.error_type === "string" ? message.error_type : "exception";
+  const errorType = ERROR_TYPES.has(named) ? named : "exception";
+  const unavailable = "LLM provider unavailable";
+  const errorMessage =
+    errorType === "provider_unavailable" && !error.includes(unavailable) ? `${unavailable}: ${error}` : error;
+  const callOutcome = ERROR_TYPES.get(errorType) ?? "exception";
+  return { kind: "failed", errorType, errorMessage, callOutcome, response, verdict: null };
+}
+
+/** An answer that came as JSON instead of as text is what its text would be. */
+function textOf(response: unknown): string | null {
+  if (response === null || response === undefined) return null;
+  return typeof response === "string" ? response : JSON.stringify(response);
+}
+
+function errorTextOf(error: unknown): string | null {
+  if (error === null || error === undefined || error === false) return null;
+  if (isObject(error) && typeof error.message === "string") return error.message;
+  const text = textOf(error);
+  return text === "" ? "the worker gave no reason" : text;
+}
+
+function whyUnknown(requestId: unknown): string {
+  return typeof requestId === "string" && requestId !== ""
+    ? "no unfinished request has this request_id"
+    : "the message has no request_id";
+}
+
+function setAside(reason: string): Settlement {
+  return { kind: "set_aside", reason };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

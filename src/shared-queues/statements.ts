@@ -1,0 +1,118 @@
+/** The SQL functions of the shared queues; rows become objects here. */
+import type { Pool } from "pg";
+import type { ExternalResult, Settlement } from "./external-result.ts";
+
+export type MessageOutcome = {
+  messageId: string;
+  /** `gone`: another process settled it. */
+  outcome: "handled" | "retried" | "set_aside" | "gone";
+  error: string | null;
+};
+
+export type SharedQueueDatabase = ReturnType<typeof createSharedQueueDatabase>;
+
+export function createSharedQueueDatabase(pool: Pool, handlerTimeoutMs: number) {
+  return {
+    /**
+     * Enabled queues that exist in pgmq, and cheap: without pgmq there are none. Asked of the catalog, which
+     * needs no right in pgmq's schema. (DROP EXTENSION leaves the queues' tables behind, but not pgmq.meta.)
+     */
+    async queues(): Promise<string[]> {
+      const { rows } = await pool.query(
+        `select s.queue_name
+         from llmq.shared_queues as s
+         join pg_catalog.pg_class as c on c.relname = 'q_' || lower(s.queue_name)
+         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = 'pgmq'
+         where s.enabled
+           and exists (select from pg_catalog.pg_class as m where m.relname = 'meta' and m.relnamespace = n.oid)
+         order by s.queue_name`,
+      );
+      return rows.map((row) => row.queue_name);
+    },
+    /** One batch through the queue's handler; its time limit is the transaction's own, so no pooler minds. */
+    async handle(queueName: string, maxMessages: number): Promise<MessageOutcome[]> {
+      const client = await pool.connect();
+      let broken: Error | undefined;
+      const onError = (error: Error) => {
+        broken = error;
+      };
+      // Without a listener a connection that dies in our hands would end the process.
+      client.on("error", onError);
+      try {
+        await client.query(`begin; set local statement_timeout = ${Math.ceil(handlerTimeoutMs)}`);
+        const { rows } = await client.query(
+          "select message_id, outcome, error from llmq.handle_shared_queue($1, $2)",
+          [queueName, maxMessages],
+        );
+        await client.query("commit");
+        return rows.map(toOutcome);
+      } catch (error) {
+        await client.query("rollback").catch(onError);
+        throw error;
+      } finally {
+        client.off("error", onError);
+        client.release(broken);
+      }
+    },
+    async readExternalResults(maxMessages: number): Promise<ExternalResult[]> {
+      const { rows } = await pool.query(
+        "select message_id, read_count, message, request_id, response_schema, tools from llmq.read_external_results($1)",
+        [maxMessages],
+      );
+      return rows.map((row) => ({
+        messageId: String(row.message_id),
+        readCount: row.read_count,
+        message: row.message,
+        requestId: row.request_id,
+        responseSchema: row.response_schema,
+        tools: row.tools,
+      }));
+    },
+    async settle(settled: { result: ExternalResult; settlement: Settlement }[]): Promise<MessageOutcome[]> {
+      const { rows } = await pool.query(
+        "select message_id, outcome, error from llmq.settle_external_results($1)",
+        [JSON.stringify(settled.map(({ result, settlement }) => settlementRow(result, settlement)))],
+      );
+      return rows.map(toOutcome);
+    },
+  };
+}
+
+function toOutcome(row: { message_id: unknown; outcome: MessageOutcome["outcome"]; error: string | null }) {
+  return { messageId: String(row.message_id), outcome: row.outcome, error: row.error };
+}
+
+function settlementRow(result: ExternalResult, settlement: Settlement) {
+  const row = {
+    message_id: result.messageId,
+    read_count: result.readCount,
+    message: result.message ?? null,
+    request_id: result.requestId,
+  };
+  switch (settlement.kind) {
+    case "set_aside":
+      return { ...row, set_aside: settlement.reason };
+    case "completed":
+      return {
+        ...row,
+        status: "completed",
+        response: settlement.response,
+        parsed_response: settlement.parsedResponse,
+        repairs: settlement.repairs,
+        calls: [{ outcome: "answered" }],
+      };
+    case "failed":
+      return {
+        ...row,
+        status: "failed",
+        error_type: settlement.errorType,
+        error_message: settlement.errorMessage,
+        response: settlement.response,
+        parsed_response: settlement.verdict?.parsedResponse,
+        validation_errors: settlement.verdict?.validationErrors,
+        repairs: settlement.verdict?.repairs,
+        failures: 1,
+        calls: [{ outcome: settlement.callOutcome, error_message: settlement.errorMessage }],
+      };
+  }
+}
