@@ -31,3 +31,42 @@ export class MigrationError extends Error {
     this.hint = hint;
   }
 }
+
+/** The error for a connection that could not be made or was lost. */
+export function connectionFailure(error: unknown): MigrationError {
+  const message = error instanceof Error ? error.message || error.constructor.name : String(error);
+  return new MigrationError(
+    "connection_failed",
+    `no connection to the database, or it was lost: ${message}`,
+    "Check DATABASE_URL, and that the server runs and lets this machine in.",
+    error,
+  );
+}
+
+/** Turns whatever a migration ended with into a MigrationError, with what the server said. */
+export function asMigrationError(error: unknown): MigrationError {
+  const fields = error as {
+    message?: string;
+    code?: string;
+    detail?: string;
+    where?: string;
+    position?: string;
+  };
+  if (fields.code === "42501") {
+    return new MigrationError(
+      "insufficient_privilege",
+      `a migration needs more rights: ${fields.message}`,
+      "Migrate as the role that owns the database (or that owns the schemas llmq and graphile_migrate).",
+      error,
+    );
+  }
+  const place = [fields.code && `SQLSTATE ${fields.code}`, fields.detail, fields.where]
+    .filter(Boolean)
+    .join("; ");
+  return new MigrationError(
+    "migration_failed",
+    `migrating failed: ${fields.message ?? String(error)}${place ? ` (${place})` : ""}`,
+    "Nothing of the failed migration stays. Correct the cause and run `llmq migrate` again.",
+    error,
+  );
+}

@@ -5,7 +5,7 @@ import migration from "graphile-migrate/dist/migration.js";
 import settings from "graphile-migrate/dist/settings.js";
 import pg from "pg";
 import type { SetupLog } from "./embedded.ts";
-import { MigrationError } from "./migrate-error.ts";
+import { asMigrationError, connectionFailure, MigrationError } from "./migrate-error.ts";
 import { checkHistory, readHistory, verifyHistory } from "./migration-history.ts";
 import { schemaVersion } from "./schema-version.ts";
 
@@ -52,14 +52,19 @@ export async function migrate(options: MigrateOptions): Promise<Migrated> {
     connectionTimeoutMillis: 15_000,
     keepAlive: true,
   });
-  client.on("error", (error) => options.log.warn({ err: error }, "connection lost while migrating"));
+  // Without a listener a lost connection ends the process.
+  let lost: Error | undefined;
+  client.on("error", (error) => {
+    lost ??= error;
+  });
   try {
     await client.connect().catch((error: unknown) => {
       throw connectionFailure(error);
     });
     return await migrateOn(client, options);
   } catch (error) {
-    throw error instanceof MigrationError ? error : asMigrationError(error);
+    if (error instanceof MigrationError) throw error;
+    throw lost ? connectionFailure(lost) : asMigrationError(error);
   } finally {
     await client.end().catch(() => undefined);
   }
@@ -187,41 +192,4 @@ async function enablePgmq(client: pg.Client, log: SetupLog): Promise<boolean> {
     log.info({}, "pgmq is available and not used: run `create extension pgmq`, then `llmq migrate` again");
   }
   return false;
-}
-
-function connectionFailure(error: unknown): MigrationError {
-  const message = error instanceof Error ? error.message || error.constructor.name : String(error);
-  return new MigrationError(
-    "connection_failed",
-    `no connection to the database: ${message}`,
-    "Check DATABASE_URL, and that the server runs and lets this machine in.",
-    error,
-  );
-}
-
-function asMigrationError(error: unknown): MigrationError {
-  const fields = error as {
-    message?: string;
-    code?: string;
-    detail?: string;
-    where?: string;
-    position?: string;
-  };
-  if (fields.code === "42501") {
-    return new MigrationError(
-      "insufficient_privilege",
-      `a migration needs more rights: ${fields.message}`,
-      "Migrate as the role that owns the database (or that owns the schemas llmq and graphile_migrate).",
-      error,
-    );
-  }
-  const place = [fields.code && `SQLSTATE ${fields.code}`, fields.detail, fields.where]
-    .filter(Boolean)
-    .join("; ");
-  return new MigrationError(
-    "migration_failed",
-    `migrating failed: ${fields.message ?? String(error)}${place ? ` (${place})` : ""}`,
-    "Nothing of the failed migration stays. Correct the cause and run `llmq migrate` again.",
-    error,
-  );
 }

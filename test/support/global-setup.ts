@@ -1,7 +1,6 @@
-import { readdir } from "node:fs/promises";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
-import { readSqlSources, root } from "../../scripts/sql-sources.ts";
+import { readSqlSources } from "../../scripts/sql-sources.ts";
 import { databaseUrl } from "../../src/database/embedded.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { startServer } from "./server.ts";
@@ -63,11 +62,11 @@ async function startAndProvide(project: TestProject): Promise<() => Promise<void
 }
 
 /**
- * The schema comes the way a user gets it, from the committed migrations. `LLMQ_TEST_SCHEMA=sql` takes sql/
- * instead, for work on a schema that is not committed yet.
+ * The schema comes from sql/, so that work on it is tested at once. `LLMQ_TEST_SCHEMA=migrations` takes the
+ * committed migrations instead; `npm run sql:check` proves that both give the same database.
  */
 async function buildTemplate(url: string): Promise<{ major: number; hasPgmq: boolean }> {
-  const fromSources = process.env.LLMQ_TEST_SCHEMA === "sql" || !(await hasCommittedMigrations());
+  const fromSources = process.env.LLMQ_TEST_SCHEMA !== "migrations";
   return await onServer(url, async (client) => {
     const { rows } = await client.query<{ major: number; available: boolean }>(
       "select current_setting('server_version_num')::int / 10000 as major, " +
@@ -84,11 +83,6 @@ async function buildTemplate(url: string): Promise<{ major: number; hasPgmq: boo
     }
     return { major: rows[0]?.major ?? 0, hasPgmq };
   });
-}
-
-async function hasCommittedMigrations(): Promise<boolean> {
-  const files = await readdir(`${root}migrations/committed`).catch(() => []);
-  return files.some((name) => name.endsWith(".sql"));
 }
 
 /** Roles belong to the server, not to a database: as a DBA would, they are made before the migrations run. */
