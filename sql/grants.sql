@@ -56,7 +56,9 @@ begin
   return v_granted;
 end
 $$;
-comment on function llmq.grant_roles() is 'Grants the roles llmq_client, llmq_worker, llmq_reader and llmq_admin what they need, as far as they exist; which ones did.';
+comment on function llmq.grant_roles() is
+$$Grants the roles llmq_client, llmq_worker, llmq_reader and llmq_admin what they need, as far as they exist, and returns which ones did. Create the roles first; call it again after creating one later.
+Example: create role llmq_client nologin; select llmq.grant_roles();$$;
 
 create function llmq.grant_execute(role_name text, routines text[]) returns void
 language plpgsql volatile

@@ -18,4 +18,8 @@ begin
 end
 $$;
 comment on function llmq.cancel_llm_request(uuid, text) is
-  'Ends a waiting or running request; its call is aborted. True when it was cancelled, false when it had already finished. Error: LQ002.';
+$$Ends a waiting or running request; a running call is aborted. True when it is cancelled now, false when it had already finished.
+request_id: what the submit returned.
+reason: kept in error_message.
+Errors: LQ002 unknown or not yours.
+Example: select llmq.cancel_llm_request('01890a5d-ac96-774b-bcce-b302099a8057', 'the customer hung up');$$;

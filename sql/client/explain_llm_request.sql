@@ -71,4 +71,8 @@ begin
 end
 $$;
 comment on function llmq.explain_llm_request(uuid) is
-  'Why a request is not running, or what happened to it: {"status", "why", "model", "route", "ahead" (same priority and model, counted to 10,000), "calls": [...], ...}. Error: LQ002.';
+$$Why a request is not running, or what happened to it: one sentence in "why", and the facts around it. Keys without a value are left out.
+request_id: what the submit returned.
+Returns: {"request_id", "status", "why", "model", "provider", "route": [model names], "run_at", "deadline", "cooling_until", "ahead", "error_type", "error_message", "attempts", "max_attempts", "capacity_waits", "reasks", "crashes", "calls": [{"number", "model", "outcome", "started_at", "latency_ms", "status_code", "error_message", "input_tokens", "output_tokens"}]}. ahead: requests of the same model and priority that come first, counted to 10,000.
+Errors: LQ002 unknown or not yours.
+Example: select jsonb_pretty(llmq.explain_llm_request('01890a5d-ac96-774b-bcce-b302099a8057'));$$;

@@ -12,4 +12,8 @@ begin
   return v_row;
 end
 $$;
-comment on function llmq.get_llm_request(uuid) is 'One request with its answer: select * from llmq.get_llm_request(id). Error: LQ002 unknown (or another role''s).';
+comment on function llmq.get_llm_request(uuid) is
+$$One request with its answer, as a row of the view llmq.llm_requests.
+request_id: what the submit returned.
+Errors: LQ002 unknown, removed by the retention, or another role's agent's.
+Example: select status, response, parsed_response, error_message from llmq.get_llm_request('01890a5d-ac96-774b-bcce-b302099a8057');$$;

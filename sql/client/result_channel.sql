@@ -7,5 +7,6 @@ as $$
   end
 $$;
 comment on function llmq.result_channel(text) is
-$$The channel that tells of an agent's finished requests: LISTEN "llmq_result:my-agent". The payload is one or more request ids, separated by commas.
-Names over 50 bytes are replaced by their md5.$$;
+$$The notification channel that tells of an agent's finished requests: llmq_result: and the agent_id, or its md5 when it is longer than 50 bytes. The payload is one or more request ids, separated by commas. A notification is a hint: look at the requests after LISTEN, and after every reconnect.
+agent_id: the agent of the submit.
+Example: LISTEN "llmq_result:support";$$;

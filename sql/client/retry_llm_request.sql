@@ -41,4 +41,7 @@ begin
 end
 $$;
 comment on function llmq.retry_llm_request(uuid) is
-  'Runs a failed or cancelled request again under its id; a deadline that has passed is dropped. True when it is pending again, false when it is not failed or cancelled. Error: LQ002.';
+$$Runs a failed or cancelled request again under its id, with fresh counters and today's routes. Its earlier result is dropped, the ledger llmq.attempts keeps its calls, and a deadline that has passed is dropped. True when it is pending again, false when it is pending, processing or completed.
+request_id: what the submit returned.
+Errors: LQ002 unknown or not yours; LQ003, LQ006 as at submit, when the route, model or reply queue is gone.
+Example: select llmq.retry_llm_request(id) from llmq.recent_failures where error_type = 'provider_unavailable';$$;

@@ -12,4 +12,7 @@ begin
   return v_status;
 end
 $$;
-comment on function llmq.status_of(uuid) is 'Status of one request: pending, processing, completed, failed or cancelled. Error: LQ002.';
+comment on function llmq.status_of(uuid) is
+$$Status of one request: pending, processing, completed, failed or cancelled.
+request_id: what the submit returned.
+Errors: LQ002 unknown or not yours.$$;

@@ -39,9 +39,22 @@ begin
 end
 $$;
 comment on function llmq.submit_llm_request is
-$$Queues one LLM request in the caller's transaction and returns its id.
-messages: OpenAI chat format, [{"role": "user", "content": "..."}]. complexity: simple, medium or complex (routing).
-response_schema: JSON Schema the answer must satisfy. tools: OpenAI tool definitions. settings: temperature, max_tokens, top_p, seed, stop, tool_choice, reasoning_effort, provider_options, ....
-model: asks this model and no other. priority: -100 to 100, higher first. run_at: not before. deadline: fails with deadline_exceeded if not finished by then.
-idempotency_key: the same key of the same agent returns the first request's id. reply_to: pgmq queue that gets the result.
-Errors: LQ001 invalid input, LQ003 no route or model, LQ005 not your agent, LQ006 reply_to. Nothing is stored on an error.$$;
+$$Queues one LLM request in the caller's transaction and returns its id. The request exists exactly when that transaction commits.
+agent_id: on whose behalf, 1 to 200 characters. Results are announced per agent (llmq.result_channel), and agents share a model fairly.
+task_type: what kind of work, 1 to 200 characters; routes may depend on it.
+messages: the conversation in OpenAI's chat format, 1 to 10,000 messages: [{"role": "user", "content": "..."}]. Roles system, developer, user, assistant, tool; parts text, image_url, file, input_audio.
+complexity: simple, medium or complex; with task_type it chooses the route (llmq.routes).
+context: an object of the caller's own, never sent to the model. {"executor": "external"}: somebody else's worker answers, through pgmq.
+response_schema: JSON Schema (draft 2020-12, or 07 when $schema says so) that the answer must satisfy; at most 256 kB, $ref only inside itself.
+tools: tools the model may call, at most 128: [{"type": "function", "function": {"name", "description", "parameters"}}].
+settings: an object with any of temperature (0 to 2), max_tokens, top_p, top_k, seed, stop, presence_penalty, frequency_penalty, tool_choice, reasoning_effort (none to xhigh), validation_retries (0 to 10), timeout (seconds for one call), provider_options ({"openai": {...}}).
+model: asks this row of llmq.models and no other; null: routed, with fall-back along the route.
+priority: -100 to 100, higher first.
+run_at: not before this; null: at once.
+deadline: fails with deadline_exceeded when not finished by then, queued or running.
+max_attempts: failures after which it fails, 1 to 1000; null: the setting max_attempts.
+idempotency_key: the same key of the same agent returns the first request's id and stores nothing, until that request's retention ends.
+reply_to: an existing pgmq queue that gets {"request_id", "agent_id", "task_type", "status", "response", "parsed_response", "validation_errors", "error_type", "error_message", "model", "finished_at"} in the transaction that finishes the request.
+parent_id: a request this one belongs to; kept as given, not checked.
+Errors: LQ001 invalid input, LQ003 no route or unknown model, LQ005 not your agent, LQ006 reply_to is no pgmq queue. Nothing is stored on an error.
+Example: select llmq.submit_llm_request(agent_id => 'support', task_type => 'summary', messages => '[{"role": "user", "content": "Hello"}]');$$;

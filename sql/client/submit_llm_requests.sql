@@ -57,5 +57,7 @@ begin
 end
 $$;
 comment on function llmq.submit_llm_requests(jsonb) is
-$$Queues an array of requests, objects with the keys of llmq.submit_llm_request's parameters; returns their ids in order. All or none.
-Errors: those of llmq.submit_llm_request, with the place in front: requests[17]: messages[0] ....$$;
+$$Queues many requests in one call and returns their ids in the order of the array. All or none.
+requests: array of at most 10,000 objects whose keys are the parameters of llmq.submit_llm_request; a key left out has that parameter's default, an unknown key is refused.
+Errors: those of llmq.submit_llm_request, with the place in front of the message: requests[17]: messages[0]....
+Example: select * from llmq.submit_llm_requests('[{"agent_id": "support", "task_type": "summary", "messages": [{"role": "user", "content": "Hello"}]}]');$$;

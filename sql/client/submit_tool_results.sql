@@ -46,6 +46,8 @@ begin
 end
 $$;
 comment on function llmq.submit_tool_results(uuid, jsonb) is
-$$Answers the tool calls of a completed request and queues the next turn with the whole conversation; returns its id.
-tool_results: [{"id": "call_1", "result": any JSON, "is_error": false}], one for each call. The next turn keeps tools, schema, settings (but no forced tool_choice), priority and reply_to; parent_id is the answered request.
-Errors: LQ001 wrong shape, LQ002 unknown, LQ009 not finished, no tool calls, a call without a result, or already answered.$$;
+$$Answers the tool calls of a completed request and queues the next turn with the whole conversation; returns the id of that new request. It keeps agent, task type, complexity, tools, response_schema, settings (but no forced tool_choice), model, priority, max_attempts and reply_to; its parent_id is the answered request.
+request_id: the request whose parsed_response has tool_calls.
+tool_results: exactly one object for each call: [{"id": "call_1", "result": any JSON}]; other keys, such as is_error, are stored with them.
+Errors: LQ001 wrong shape, LQ002 unknown, LQ009 not finished, no tool calls, a call without a result or with two, a result without a call, or already answered.
+Example: select llmq.submit_tool_results('01890a5d-ac96-774b-bcce-b302099a8057', '[{"id": "call_1", "result": {"temperature": 21}}]');$$;

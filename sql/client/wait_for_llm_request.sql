@@ -40,5 +40,9 @@ begin
 end
 $$;
 comment on procedure llmq.wait_for_llm_request(uuid, interval, text) is
-$$Waits until a request is finished and gives its status: call llmq.wait_for_llm_request(id, '30 s'). Not inside a transaction: it must not hold a snapshot.
-Errors: LQ002 unknown, LQ008 not finished in time, 2D000 called inside a transaction block.$$;
+$$Waits until a request is finished and gives its status. Call it outside of a transaction: it holds no snapshot while it waits, so it ends its transaction between two looks.
+request_id: what the submit returned, after its commit.
+timeout: how long at most.
+status: leave it out; the result's only column: completed, failed or cancelled.
+Errors: LQ001 timeout is null, LQ002 unknown, LQ008 not finished in time (it goes on running), 2D000 called inside a transaction block or a function.
+Example: call llmq.wait_for_llm_request('01890a5d-ac96-774b-bcce-b302099a8057', '30 s');$$;

@@ -43,5 +43,8 @@ begin
 end
 $$;
 comment on function llmq.cleanup_llm_requests(interval, int) is
-$$Removes finished requests older than the retention (null: the setting retention_days): whole weeks by DROP, the rest at most max_rows by DELETE. How many requests; call again until 0.
-Orchestrators call it every hour.$$;
+$$Removes finished requests older than the retention: whole weeks by DROP, the rest by DELETE. Returns how many requests; call again until it returns 0. Every orchestrator calls it at its start and every hour, with SHARED_QUEUE_RETENTION_DAYS.
+retention: since they finished; null: the setting retention_days.
+max_rows: the most to DELETE in one call.
+Errors: LQ001.
+Example: select llmq.cleanup_llm_requests('30 days');$$;

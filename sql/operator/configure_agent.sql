@@ -30,4 +30,12 @@ exception when check_violation then
 end
 $$;
 comment on function llmq.configure_agent(text, numeric, int, numeric, name, boolean) is
-  'Adds or changes an agent; an argument left out keeps what is there. weight: share beside other agents (new agents: 1). owner: the database role it belongs to. Error: LQ001.';
+$$Adds or changes an agent; an argument left out keeps what is there. To empty a column, update llmq.agents. Agents need no row: without one they have weight 1 and no owner.
+agent_id: the agent_id of submits.
+weight: 0.01 to 1000, 1 for a new one: its share of a model's starts beside other waiting agents of the same priority.
+max_concurrency: stored, not enforced yet.
+daily_budget_usd: stored, not enforced yet.
+owner: a database role; only its members (and the owner of the schema) see or submit this agent's requests.
+paused: stored, not enforced yet.
+Errors: LQ001.
+Example: select llmq.configure_agent('support', weight => 3, owner => 'support_app');$$;

@@ -56,5 +56,17 @@ exception when check_violation then
 end
 $$;
 comment on function llmq.configure_model(text, text, text, int, int, int, int, int, int, jsonb, boolean) is
-$$Adds or changes a model; an argument left out keeps what is there. model_id: what the provider calls it (default: its name). context_window, max_output_tokens: tokens.
-options are laid over the provider's. Errors: LQ001, LQ003 unknown provider.$$;
+$$Adds or changes a model; an argument left out keeps what is there. To take a limit away, update llmq.models.
+name: what routes and the model parameter of a submit refer to.
+provider: a row of llmq.providers; needed for a new one.
+model_id: what the provider calls it; a new one's default is its name.
+requests_per_minute: stored, not enforced yet.
+input_tokens_per_minute: stored, not enforced yet.
+output_tokens_per_minute: stored, not enforced yet.
+max_concurrency: stored, not enforced yet.
+context_window: tokens of prompt and answer together. A prompt that is too long goes on to a model of the route with a larger one.
+max_output_tokens: tokens. Sent to Anthropic, which demands a limit, unless the request has its own (4096 when neither has one); the ceiling when a cut-off answer is asked for again.
+options: laid over the provider's, key by key; replaces the options that are there.
+paused: true: no request is claimed for it; they wait. Routes fall back past it.
+Errors: LQ001, LQ003 unknown provider.
+Example: select llmq.configure_model('small', 'groq', 'llama-3.1-8b-instant', context_window => 131072);$$;

@@ -34,5 +34,12 @@ exception when check_violation then
 end
 $$;
 comment on function llmq.configure_provider(text, text, text, text, jsonb, boolean) is
-$$Adds or changes a provider; an argument left out keeps what is there. api_key_env names the environment variable of the orchestrator that holds the key.
-select llmq.configure_provider('groq', 'openai-compatible', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY'); Error: LQ001.$$;
+$$Adds or changes a provider; an argument left out keeps what is there. To empty a column, update llmq.providers.
+name: what models refer to.
+kind: openai, anthropic, google, openai-compatible, external or sim; needed for a new one.
+base_url: where the API is, http or https; null: the vendor's own address. openai-compatible needs one.
+api_key_env: name of the orchestrator's environment variable that holds the key, never the key itself; null: no key is sent.
+options: {"headers": {...}}, {"api": "responses"} for openai, {"structured_output": [...]}; replaces the options that are there.
+paused: true: no request is claimed for any of its models; they wait.
+Errors: LQ001.
+Example: select llmq.configure_provider('groq', 'openai-compatible', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY');$$;

@@ -27,5 +27,9 @@ begin
 end
 $$;
 comment on function llmq.configure_route(text, text[], text) is
-$$Which models answer requests of a complexity (or '*') and task type (or '*'), best first: the others are fallen back to.
-select llmq.configure_route('simple', array['small', 'large']); Errors: LQ001, LQ003 unknown model.$$;
+$$Sets which models answer requests of a complexity and task type. The most specific route wins: task type first, then complexity.
+complexity: simple, medium, complex, or * for any.
+models: names of llmq.models, best first: a request starts with the first and falls back along the list.
+task_type: a task type, or * for any.
+Errors: LQ001, LQ003 unknown model.
+Example: select llmq.configure_route('simple', array['small', 'large']);$$;

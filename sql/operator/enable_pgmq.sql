@@ -19,4 +19,5 @@ begin
 end
 $$;
 comment on function llmq.enable_pgmq() is
-  'Makes the pgmq queues llm_requests, llm_results, job_results, approval_responses and question_responses and turns the copy on. Error: LQ006 without the extension.';
+$$Makes the pgmq queues llm_requests, llm_results, job_results, approval_responses and question_responses where they are missing, and turns the copy of every request to llm_requests on (setting pgmq). llmq migrate calls it when the extension is installed. Returns true.
+Errors: LQ006 the extension pgmq is not installed.$$;

@@ -25,4 +25,5 @@ begin
 end
 $$;
 comment on function llmq.ensure_partitions(interval) is
-  'Makes the weekly partitions that are missing from now to `ahead`; how many. llmq migrate and every orchestrator call it; until then rows go to the default partitions.';
+$$Makes the weekly partitions (Monday to Sunday, UTC) of requests, results and attempts that are missing; returns how many. llmq migrate calls it, and every orchestrator at its start and every hour. Rows of a week without a partition go to the default partitions, and move when theirs is made.
+ahead: up to now plus this.$$;

@@ -25,4 +25,6 @@ begin
   return cardinality(v_held);
 end
 $$;
-comment on function llmq.expire_llm_requests(int) is 'Fails requests whose deadline has passed, queued or running; at most max_requests at a time. How many.';
+comment on function llmq.expire_llm_requests(int) is
+$$Fails requests whose deadline has passed (deadline_exceeded): waiting ones at once, running ones two seconds later. Returns how many. llmq.maintain() calls it every second.
+max_requests: the most to fail in one call.$$;

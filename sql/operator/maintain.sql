@@ -18,4 +18,6 @@ begin
   );
 end
 $$;
-comment on function llmq.maintain() is 'Recovers lost requests, fails expired ones, sweeps; counts of each, or null when another process did it within the last second.';
+comment on function llmq.maintain() is
+$$What must happen every second, whoever does it: recover lost requests, fail expired ones, sweep. Every orchestrator calls it, one works.
+Returns: {"recovered", "expired", "swept"}, or null when another process did it within the last second.$$;

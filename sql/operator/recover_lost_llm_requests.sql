@@ -49,4 +49,5 @@ begin
 end
 $$;
 comment on function llmq.recover_lost_llm_requests(int) is
-  'Gives back what dead workers held (no heartbeat for workers.lost_after); at most max_requests at a time. How many. Orchestrators call it every second.';
+$$Gives back what dead workers held: those without a heartbeat for their lost_after, and those that are not registered. The ledger says lost; the third crash (setting max_crashes) fails a request. Returns how many requests. llmq.maintain() calls it every second.
+max_requests: the most to give back in one call.$$;

@@ -1,4 +1,5 @@
 create function llmq.schema_version() returns int
 language sql immutable parallel safe
 as $$ select 1 $$;
-comment on function llmq.schema_version() is 'Version of this schema: orchestrators refuse to run on one they do not know.';
+comment on function llmq.schema_version() is
+$$Version of this schema. Orchestrators start only on the version they were written for.$$;

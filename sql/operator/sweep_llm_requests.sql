@@ -29,4 +29,6 @@ begin
   return v_back + llmq.promote_waiting(max_rows, true);
 end
 $$;
-comment on function llmq.sweep_llm_requests(int) is 'Finds requests that the claim''s low-water marks would miss; at most max_rows per lane and priority. How many rows it touched.';
+comment on function llmq.sweep_llm_requests(int) is
+$$Finds requests that the claim's low-water marks would miss. Returns how many rows it touched. llmq.maintain() calls it every second.
+max_rows: the most for each lane and priority.$$;

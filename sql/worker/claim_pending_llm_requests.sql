@@ -128,6 +128,8 @@ begin
 end
 $$;
 comment on function llmq.claim_pending_llm_requests(int, uuid, text[]) is
-$$Takes up to max_requests pending requests for a worker and marks them processing; each comes with all that a call needs.
-worker_id: from llmq.register_worker(); null: a worker is made for this session, with five minutes to finish or heartbeat.
-models: only requests that would ask one of these. Errors: LQ001, LQ004 unknown worker. Hand claim_id back with the outcome.$$;
+$$Takes up to max_requests pending requests for a worker and marks them processing. Each row has all that a call needs (type llmq.claimed_request); hand its claim_id back with the outcome. No request is handed out twice.
+max_requests: 1 to 1000; the most rows returned.
+worker_id: from llmq.register_worker(); null: a worker is made for this session, which has five minutes from its last claim before its requests go to others.
+models: only requests that would ask one of these models; null: any.
+Errors: LQ001 max_requests, LQ004 unknown worker.$$;

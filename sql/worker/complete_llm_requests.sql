@@ -19,5 +19,5 @@ begin
 end
 $$;
 comment on function llmq.complete_llm_requests(jsonb) is
-$$Stores answers, a batch in one statement: [{"request_id", "claim_id", "response", "parsed_response", "repairs", "finish_reason", "reasks", "calls": [ledger rows]}].
-applied is false for a request that this claim no longer holds: nothing was changed for it.$$;
+$$Stores the answers of a batch in one statement. applied is false for a request that this claim no longer holds: nothing was changed for it.
+answers: [{"request_id", "claim_id", "response", "parsed_response", "repairs", "finish_reason", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. Always give claim_id: without it the answer is taken whoever holds the request.$$;

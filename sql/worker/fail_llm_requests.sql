@@ -19,6 +19,6 @@ begin
 end
 $$;
 comment on function llmq.fail_llm_requests(jsonb) is
-$$Reports failed calls, a batch in one statement: [{"request_id", "claim_id", "error_class", "error_message", "retry_after_ms", "response", "parsed_response", "validation_errors", "repairs", "reasks", "calls": [ledger rows]}].
-error_class decides what follows: transient, exception, capacity, out_of_quota, configuration, too_long, invalid, refused, truncated, bad_request, deadline, lost.
-status is pending (runs again at run_at) or failed; applied is false for a request that this claim no longer holds. Error: LQ001.$$;
+$$Reports a batch of failed calls in one statement. For each: status is pending (runs again at run_at) or failed; applied is false for a request that this claim no longer holds, nothing was changed for it.
+failures: [{"request_id", "claim_id", "error_class", "error_message", "retry_after_ms", "response", "parsed_response", "validation_errors", "repairs", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. error_class decides what follows: transient, exception, capacity, out_of_quota, configuration, too_long, invalid, refused, truncated, bad_request, deadline, lost.
+Errors: LQ001 no array, or an unknown error_class.$$;

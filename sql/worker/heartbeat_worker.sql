@@ -10,4 +10,6 @@ begin
 end
 $$;
 comment on function llmq.heartbeat_worker(uuid, jsonb) is
-  'Says that a worker lives. False when it was already given up: its requests run elsewhere, register anew.';
+$$Says that a worker lives. False when it was already given up: its requests run elsewhere, register anew.
+worker_id: from llmq.register_worker().
+info: replaces what llmq.workers shows; null keeps it.$$;

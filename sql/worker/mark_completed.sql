@@ -37,5 +37,11 @@ begin
 end
 $$;
 comment on function llmq.mark_completed(uuid, text, jsonb, bigint, jsonb, jsonb) is
-$$Stores the answer of one processing request. claim_id (from the claim) fences against a worker that took over; null: whoever holds it.
-Errors: LQ002 unknown, LQ007 not processing, or held by another claim: nothing was changed.$$;
+$$Stores the answer of one processing request: processing -> completed. Always true.
+request_id: the request.
+response: the answer as it came.
+parsed_response: the answer as JSON; it is not checked against the response_schema here.
+claim_id: from the claim, fences against a worker that took over; null: whoever holds it.
+repairs: what was mended, ["code_fence", ...].
+calls: rows of the ledger llmq.attempts: [{"outcome", "started_at", "finished_at", "latency_ms", "first_byte_ms", "status_code", "error_message", "provider_request_id", "finish_reason", "output_mode", "input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "cost_usd"}]; only outcome is needed.
+Errors: LQ001 response is null, LQ002 unknown, LQ007 not processing, or held by another claim: nothing was changed.$$;

@@ -58,6 +58,13 @@ begin
 end
 $$;
 comment on function llmq.mark_failed(uuid, text, text, bigint, boolean, text, jsonb, jsonb) is
-$$Reports that one processing request failed; returns its status now: pending when it will be tried again (provider_unavailable and exception, until max_attempts), else failed. retry => false fails it for good.
-error_type: provider_unavailable, malformed_response, exception, refused, truncated, too_long, bad_request, deadline_exceeded.
-Errors: LQ001, LQ002 unknown, LQ007 not processing or held by another claim: nothing was changed.$$;
+$$Reports that one processing request failed, and returns its status now: pending when it will be tried again, else failed.
+request_id: the request.
+error_type: provider_unavailable and exception are tried again until max_attempts; malformed_response and too_long with the next fitting model of the route; refused, truncated, bad_request and deadline_exceeded fail.
+error_message: for people.
+claim_id: from the claim, fences against a worker that took over; null: whoever holds it.
+retry: false fails it for good; null or true: as error_type says.
+response: the answer that could not be used.
+validation_errors: [{"type", ...}], as in llmq.llm_requests.
+calls: rows of the ledger, as for llmq.mark_completed; null: one row with this error.
+Errors: LQ001 unknown error_type or no error_message, LQ002 unknown, LQ007 not processing, or held by another claim: nothing was changed.$$;

@@ -23,4 +23,7 @@ begin
 end
 $$;
 comment on function llmq.mark_processing(uuid, uuid) is
-  'Takes one pending request; returns the claim_id to finish it with. Errors: LQ002 unknown, LQ004 worker, LQ007 not pending.';
+$$Takes one pending request by its id (also one that is not due yet); returns the claim_id to finish it with.
+request_id: the request.
+worker_id: from llmq.register_worker(); null: a worker of this session.
+Errors: LQ002 unknown, LQ004 unknown worker, LQ007 not pending, or its deadline has passed.$$;

@@ -33,4 +33,6 @@ begin
 end
 $$;
 comment on function llmq.release_llm_requests(uuid, uuid[]) is
-  'Gives unfinished requests of a worker back (all, or these): pending again, no attempt counted, a ledger row released. How many.';
+$$Gives unfinished requests of a worker back: pending again, no attempt counted, a ledger row released for each. Returns how many.
+worker_id: who holds them.
+request_ids: only these; null: everything it holds.$$;

@@ -6,4 +6,6 @@ as $$
   where c.worker_id = take_cancellations.worker_id
   returning c.request_id, c.claim_id
 $$;
-comment on function llmq.take_cancellations(uuid) is 'Calls this worker should abort: their requests were cancelled or ran out of time. Each is told once.';
+comment on function llmq.take_cancellations(uuid) is
+$$Calls that this worker should abort: their requests were cancelled or ran out of time. Each is told once.
+worker_id: from llmq.register_worker().$$;

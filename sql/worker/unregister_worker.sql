@@ -8,4 +8,6 @@ begin
   return found;
 end
 $$;
-comment on function llmq.unregister_worker(uuid) is 'A worker leaves: whatever it still holds goes back to pending.';
+comment on function llmq.unregister_worker(uuid) is
+$$A worker leaves: whatever it still holds goes back to pending, no attempt counted. False when it was not registered.
+worker_id: from llmq.register_worker().$$;
