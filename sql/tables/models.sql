@@ -27,3 +27,7 @@ comment on column llmq.models.model_id is 'What the provider calls the model, fo
 comment on column llmq.models.context_window is 'Tokens of prompt and answer together; used to find a larger model for a prompt that is too long.';
 comment on column llmq.models.max_concurrency is 'Calls in flight at once over all orchestrators; null means no limit.';
 comment on column llmq.models.options is 'Laid over the provider''s options: {"structured_output": ["json_schema", "prompt"]} pins the ways of asking for JSON.';
+comment on column llmq.models.name is 'What routes and the model parameter of a submit refer to.';
+comment on column llmq.models.max_output_tokens is 'Sent to Anthropic where a request has no max_tokens; the ceiling when a cut-off answer is asked for again.';
+comment on column llmq.models.requests_per_minute is 'Stored, not enforced yet; so are the token limits and max_concurrency.';
+comment on column llmq.models.paused is 'No request is claimed for it while true; routes fall back past it.';

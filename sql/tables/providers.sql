@@ -19,3 +19,5 @@ comment on column llmq.providers.kind is 'Which wire format: openai, anthropic, 
 comment on column llmq.providers.base_url is 'Where the API is; null means the vendor''s own address.';
 comment on column llmq.providers.api_key_env is 'Name of the environment variable of the orchestrator that holds the key. The key itself is never in the database.';
 comment on column llmq.providers.options is 'Sent along or obeyed by the provider kind: {"headers": {...}, "api": "responses"}.';
+comment on column llmq.providers.name is 'What llmq.models.provider refers to.';
+comment on column llmq.providers.paused is 'No request is claimed for any of its models while true.';

@@ -96,3 +96,11 @@ comment on column llmq.queue.calls is 'Ledger rows written so far (llmq.attempts
 comment on column llmq.queue.route_step is 'Which model of the route is being asked, from 1.';
 comment on column llmq.queue.pinned is 'The caller named the model: no fall-back along a route.';
 comment on column llmq.queue.error_message is 'Last error, cut to 300 characters; llmq.attempts has it whole.';
+comment on column llmq.queue.priority is '-100 to 100, higher first.';
+comment on column llmq.queue.status is 'pending or processing; finished requests are in llmq.results.';
+comment on column llmq.queue.worker_id is 'llmq.workers.id of the holder, while processing.';
+comment on column llmq.queue.pgmq_msg_id is 'Number of the copy in the pgmq queue llm_requests; null without pgmq.';
+comment on column llmq.queue.capacity_waits is 'How often the model was limited, out of quota or misconfigured: not an attempt.';
+comment on column llmq.queue.reasks is 'How often the model was asked again with the errors of its answer.';
+comment on column llmq.queue.crashes is 'How many workers died over it.';
+comment on column llmq.queue.error_type is 'Of the last failure, while it waits for the next attempt.';

@@ -35,6 +35,10 @@ comment on table llmq.requests is 'Every request as it was submitted; never upda
 comment on column llmq.requests.messages is 'The conversation in OpenAI''s chat format.';
 comment on column llmq.requests.model is 'The model the caller asked for by name; null: routed by complexity and task type.';
 comment on column llmq.requests.parent_id is 'The request whose tool calls this one answers, or whatever the submitter gave.';
+comment on column llmq.requests.id is 'UUIDv7: its time of submit, the primary key and the partition key.';
+comment on column llmq.requests.context is 'The caller''s own; never sent to the model.';
+comment on column llmq.requests.settings is 'temperature, max_tokens, ...: see llmq.submit_llm_request.';
+comment on column llmq.requests.tools is 'Tools the model may call, in OpenAI''s format.';
 
 -- 8 KB prompts spend most of their insert in pglz; lz4 is there on servers built with it.
 do $$

@@ -9,3 +9,6 @@ create table llmq.routes (
 );
 comment on table llmq.routes is
   'Which models answer a request, in order of preference, by complexity and task type; ''*'' stands for any. The most specific row wins: task type first, then complexity.';
+comment on column llmq.routes.complexity is 'simple, medium, complex, or * for any.';
+comment on column llmq.routes.task_type is 'A task type, or * for any.';
+comment on column llmq.routes.models is 'Names of llmq.models: the first is asked, the others are fallen back to in order.';

@@ -6,3 +6,4 @@ create table llmq.settings (
 );
 comment on table llmq.settings is
   'One row per setting; a DBA edits the values, every process sees them with its next statement. Change one with update llmq.settings set value = ... where name = ....';
+comment on column llmq.settings.value is 'JSON: a number, true or false, or text in double quotes; intervals are text, "5 minutes".';

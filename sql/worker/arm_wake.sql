@@ -12,4 +12,5 @@ begin
   return true;
 end
 $$;
-comment on function llmq.arm_wake() is 'From now on a submit sends NOTIFY llmq_wake. True when that was not so before.';
+comment on function llmq.arm_wake() is
+$$From now on a submit sends NOTIFY llmq_wake. True when that was not so before: then look once more, a submit may have slipped in.$$;

@@ -10,4 +10,5 @@ begin
   return true;
 end
 $$;
-comment on function llmq.disarm_wake() is 'Submits need not notify: the orchestrators are busy and look by themselves. True when that was not so before.';
+comment on function llmq.disarm_wake() is
+$$From now on submits do not notify: the orchestrators are busy and look by themselves. True when that was not so before.$$;

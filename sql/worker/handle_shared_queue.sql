@@ -64,5 +64,7 @@ begin
 end
 $$;
 comment on function llmq.handle_shared_queue(text, int) is
-$$Gives up to max_messages messages of a shared queue to its handler and archives them; outcome: handled, retried (after retry_after) or set_aside.
+$$Reads one batch of a shared queue, gives each message to the queue's handler and archives it, all in the caller's transaction. outcome: handled, retried (read again after retry_after) or set_aside (it failed max_reads times: see llmq.set_aside). No rows when the queue is not enabled or not in pgmq.
+queue_name: a row of llmq.shared_queues.
+max_messages: the most to read.
 Errors: LQ001 the handler does not exist. Set statement_timeout in the calling transaction: a handler that hangs then counts as failed.$$;

@@ -6,7 +6,10 @@ as $$
     else 'llmq_inbox:' || md5(agent_id)
   end
 $$;
-comment on function llmq.inbox_channel(text) is 'The channel that tells of an agent''s new inbox rows: LISTEN "llmq_inbox:my-agent"; the payload is the row''s id.';
+comment on function llmq.inbox_channel(text) is
+$$The notification channel that tells of an agent's new rows in llmq.inbox: llmq_inbox: and the agent_id, or its md5 when it is longer than 50 bytes. The payload is the row's id.
+agent_id: the agent.
+Example: LISTEN "llmq_inbox:support";$$;
 
 -- The default handler of the shared queues.
 create function llmq.receive_in_inbox(queue_name text, message_id bigint, message jsonb) returns void
@@ -36,4 +39,7 @@ begin
 end
 $$;
 comment on function llmq.receive_in_inbox(text, bigint, jsonb) is
-  'Default handler of shared queues: stores the message in llmq.inbox for message.agent_id (or the agent of message.request_id) and notifies llmq.inbox_channel(agent_id).';
+$$Default handler of the shared queues: stores the message in llmq.inbox for message.agent_id, or for the agent of message.request_id, and notifies llmq.inbox_channel(agent_id).
+queue_name: where it came from.
+message_id: its number in pgmq; the same one is stored once.
+message: any JSON.$$;

@@ -41,5 +41,5 @@ begin
 end
 $$;
 comment on function llmq.settle_external_results(jsonb) is
-$$Finishes requests that external workers answered: [{"message_id", "read_count", "message", "request_id", "status": "completed" | "failed", "response", "parsed_response", "validation_errors", "repairs", "error_type", "error_message", "calls"}],
-or {"message_id", "message", "set_aside": "why"}. outcome: handled, set_aside, gone (another orchestrator settled it), or retried (error says why the database refused it).$$;
+$$Finishes requests that external workers answered and archives their messages. outcome: handled, set_aside, gone (another orchestrator settled it), or retried (error says why the database refused it).
+outcomes: [{"message_id", "read_count", "message", "request_id", "claim_id", "status": "completed" | "failed", "response", "parsed_response", "validation_errors", "repairs", "error_type", "error_message", "calls"}], or {"message_id", "message", "set_aside": "why"} for a message nobody can use.$$;
