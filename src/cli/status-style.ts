@@ -1,0 +1,14 @@
+type Style = "green" | "red" | "yellow" | "blue" | "gray";
+
+const STYLES: Record<string, Style> = {
+  completed: "green",
+  failed: "red",
+  cancelled: "yellow",
+  processing: "blue",
+  pending: "gray",
+};
+
+/** One colour per status, wherever a status is shown. */
+export function statusStyle(status: string): Style {
+  return STYLES[status] ?? "gray";
+}

@@ -1,0 +1,173 @@
+/** `/healthz`, `/readyz` and `/metrics`. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Pool } from "pg";
+import type { Logger } from "pino";
+import { UsageError } from "../errors.ts";
+import type { OrchestratorStats } from "../orchestrator/orchestrator.ts";
+import { checkHealth } from "./health.ts";
+import type { Metrics } from "./metrics.ts";
+
+export type HttpServerOptions = {
+  host: string;
+  /** 0: any free port. */
+  port: number;
+  /** Bearer token for everything but `/healthz` and `/readyz`; null: none is asked for. */
+  token: string | null;
+  pool: Pick<Pool, "query">;
+  metrics: Pick<Metrics, "render" | "contentType" | "inFlight">;
+  stats: () => OrchestratorStats;
+  logger: Pick<Logger, "warn" | "error">;
+};
+
+export type HttpServer = {
+  /** Listens; the URL it can be reached at. Rejects with a UsageError when the address cannot be had. */
+  start(): Promise<string>;
+  /** Ends open connections after the answers under way. Safe to repeat. */
+  stop(): Promise<void>;
+};
+
+type Answer = { status: number; type?: string; body: string; headers?: Record<string, string> };
+type Route = { open: boolean; answer(): Promise<Answer> | Answer };
+
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { host, port, token, logger } = options;
+  const routes = createRoutes(options);
+  const server = createServer((request, response) => {
+    answer(request)
+      .catch((error: unknown): Answer => {
+        logger.error({ err: error, path: request.url }, "could not answer");
+        return json(500, { error: "internal error, see the log" });
+      })
+      .then((made) => send(request, response, made));
+  });
+  server.headersTimeout = 10_000;
+  server.requestTimeout = 10_000;
+
+  async function answer(request: IncomingMessage): Promise<Answer> {
+    if (!isKnownHost(request, host)) return json(421, { error: "this server does not answer for that host" });
+    const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
+    const route = routes.get(path);
+    if (route?.open !== true && !hasToken(request, token)) {
+      return {
+        ...json(401, { error: "a bearer token is needed" }),
+        headers: { "www-authenticate": "Bearer" },
+      };
+    }
+    if (route === undefined) return json(404, { error: "no such path", paths: [...routes.keys()] });
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      return { ...json(405, { error: "GET only" }), headers: { allow: "GET, HEAD" } };
+    }
+    return await route.answer();
+  }
+
+  return {
+    start: () =>
+      new Promise((resolve, reject) => {
+        server.once("error", (error: NodeJS.ErrnoException) => reject(cannotListen(error, host, port)));
+        server.listen(port, host, () => {
+          server.removeAllListeners("error");
+          server.on("error", (error) => logger.warn({ err: error }, "HTTP server"));
+          const address = server.address() as AddressInfo;
+          if (!isLoopback(host) && token === null) {
+            logger.warn({ host }, "metrics are open to the network: set LLMQ_HTTP_TOKEN");
+          }
+          resolve(
+            `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
+          );
+        });
+      }),
+    stop: () =>
+      new Promise((resolve) => {
+        if (!server.listening) return resolve();
+        server.close(() => resolve());
+        server.closeIdleConnections();
+        // A scraper that keeps its connection busy does not hold up a shutdown.
+        setTimeout(() => server.closeAllConnections(), 1_000).unref();
+      }),
+  };
+}
+
+function createRoutes({ pool, metrics, stats }: HttpServerOptions): Map<string, Route> {
+  return new Map<string, Route>([
+    ["/healthz", { open: true, answer: () => json(200, { status: "alive" }) }],
+    [
+      "/readyz",
+      {
+        open: true,
+        answer: async () => {
+          const { ready, checks } = await checkHealth(pool, stats);
+          return json(ready ? 200 : 503, { status: ready ? "ready" : "not ready", checks });
+        },
+      },
+    ],
+    [
+      "/metrics",
+      {
+        open: false,
+        answer: async () => {
+          metrics.inFlight(stats().inFlight);
+          return { status: 200, type: metrics.contentType, body: await metrics.render() };
+        },
+      },
+    ],
+  ]);
+}
+
+function json(status: number, body: object): Answer {
+  return { status, body: `${JSON.stringify(body)}\n` };
+}
+
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, type, body, headers }: Answer,
+): void {
+  response.writeHead(status, {
+    "content-type": type ?? "application/json; charset=utf-8",
+    "content-length": Buffer.byteLength(body),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    ...headers,
+  });
+  response.end(request.method === "HEAD" ? undefined : body);
+}
+
+/** Digests are compared, so that neither content nor length of the token shows in the time it takes. */
+function hasToken(request: IncomingMessage, token: string | null): boolean {
+  if (token === null) return true;
+  const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(given), digest(token));
+}
+
+/**
+ * On a loopback address only local names are answered for: otherwise a web page could read it through a name
+ * of its own that points to 127.0.0.1 (DNS rebinding).
+ */
+function isKnownHost(request: IncomingMessage, host: string): boolean {
+  if (!isLoopback(host)) return true;
+  const name = (request.headers.host ?? "").replace(/:\d+$/, "").toLowerCase();
+  return name === "" || name === host.toLowerCase() || isLoopback(name.replace(/^\[(.*)\]$/, "$1"));
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const reason = {
+    EADDRINUSE: "another process uses it",
+    EACCES: "this user may not use it",
+    EADDRNOTAVAIL: "this machine does not have that address",
+    ENOTFOUND: "there is no such host",
+  }[error.code ?? ""];
+  return new UsageError(
+    `health and metrics cannot be served on ${host}:${port}: ${reason ?? error.message}`,
+    {
+      hint: "Set LLMQ_HTTP_PORT (0: any free port, off: none) or LLMQ_HTTP_HOST.",
+      cause: error,
+    },
+  );
+}
