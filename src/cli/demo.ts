@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -50,7 +51,7 @@ export const runDemo: Command<DemoOptions> = async (context, { keep = false }) =
     out.line("");
     const stories = await tellStories(pool, outage, context);
     out.line("");
-    out.line(table(stories, out.width));
+    out.line(table(stories, out.isTTY ? out.width : Number.POSITIVE_INFINITY));
     const wrong = stories.filter((story) => !asExpected(story));
     for (const { scenario } of wrong) out.line(`Not as expected: ${scenario.title}`);
     if (keep) await keepRunning(context, server.url, service.httpUrl);
@@ -85,6 +86,7 @@ async function tellStories(
   context: CommandContext,
 ): Promise<Story[]> {
   const { config, out, stopSignal } = context;
+  setMaxListeners(SCENARIOS.length + 5, stopSignal);
   const startedAt = performance.now();
   const tell = (scenario: Scenario, text: string) =>
     out.line(eventLine(performance.now() - startedAt, scenario.title, text));
