@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:8afb2000468a6174ecde877b7fc95b9abce5a40b
+--! Hash: sha1:918cc9c99dc1c5d8ddfd64b8e15fc97defd51e12
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -127,6 +127,7 @@ create table llmq.settings (
 );
 comment on table llmq.settings is
   'One row per setting; a DBA edits the values, every process sees them with its next statement. Change one with update llmq.settings set value = ... where name = ....';
+comment on column llmq.settings.value is 'JSON: a number, true or false, or text in double quotes; intervals are text, "5 minutes".';
 --! EndIncluded tables/settings.sql
 --! Included tables/providers.sql
 -- Whom we may call. Keys are never stored: a row names the environment variable that holds its key.
@@ -150,6 +151,8 @@ comment on column llmq.providers.kind is 'Which wire format: openai, anthropic, 
 comment on column llmq.providers.base_url is 'Where the API is; null means the vendor''s own address.';
 comment on column llmq.providers.api_key_env is 'Name of the environment variable of the orchestrator that holds the key. The key itself is never in the database.';
 comment on column llmq.providers.options is 'Sent along or obeyed by the provider kind: {"headers": {...}, "api": "responses"}.';
+comment on column llmq.providers.name is 'What llmq.models.provider refers to.';
+comment on column llmq.providers.paused is 'No request is claimed for any of its models while true.';
 --! EndIncluded tables/providers.sql
 --! Included tables/models.sql
 -- A model is a lane: requests wait in the lane of the model they will ask.
@@ -181,6 +184,10 @@ comment on column llmq.models.model_id is 'What the provider calls the model, fo
 comment on column llmq.models.context_window is 'Tokens of prompt and answer together; used to find a larger model for a prompt that is too long.';
 comment on column llmq.models.max_concurrency is 'Calls in flight at once over all orchestrators; null means no limit.';
 comment on column llmq.models.options is 'Laid over the provider''s options: {"structured_output": ["json_schema", "prompt"]} pins the ways of asking for JSON.';
+comment on column llmq.models.name is 'What routes and the model parameter of a submit refer to.';
+comment on column llmq.models.max_output_tokens is 'Sent to Anthropic where a request has no max_tokens; the ceiling when a cut-off answer is asked for again.';
+comment on column llmq.models.requests_per_minute is 'Stored, not enforced yet; so are the token limits and max_concurrency.';
+comment on column llmq.models.paused is 'No request is claimed for it while true; routes fall back past it.';
 --! EndIncluded tables/models.sql
 --! Included tables/model_state.sql
 -- What the claim must know about a model and configuration must not: it changes with every outage.
@@ -194,6 +201,10 @@ create table llmq.model_state (
 );
 comment on table llmq.model_state is 'Models in trouble: a model whose cooling_until lies ahead is not claimed from; its requests wait and cost nothing.';
 comment on column llmq.model_state.cooldowns is 'Cool-downs in a row without a success in between: the next one, where the provider names no time, is twice as long.';
+comment on column llmq.model_state.lane is 'llmq.models.lane.';
+comment on column llmq.model_state.cooling_until is 'No claim before this; null or past: none.';
+comment on column llmq.model_state.reason is 'The error that began the cool-down.';
+comment on column llmq.model_state.error_class is 'capacity, out_of_quota or configuration.';
 --! EndIncluded tables/model_state.sql
 --! Included tables/routes.sql
 create table llmq.routes (
@@ -207,6 +218,9 @@ create table llmq.routes (
 );
 comment on table llmq.routes is
   'Which models answer a request, in order of preference, by complexity and task type; ''*'' stands for any. The most specific row wins: task type first, then complexity.';
+comment on column llmq.routes.complexity is 'simple, medium, complex, or * for any.';
+comment on column llmq.routes.task_type is 'A task type, or * for any.';
+comment on column llmq.routes.models is 'Names of llmq.models: the first is asked, the others are fallen back to in order.';
 --! EndIncluded tables/routes.sql
 --! Included tables/agents.sql
 create table llmq.agents (
@@ -223,6 +237,7 @@ create table llmq.agents (
 comment on table llmq.agents is 'Agents that need anything but the defaults; an agent without a row has weight 1 and no owner. Written by llmq.configure_agent().';
 comment on column llmq.agents.weight is 'Share of a model''s starts beside other waiting agents of the same priority.';
 comment on column llmq.agents.owner is 'Database role the agent belongs to: only its members see or submit this agent''s requests. Null: any llmq_client.';
+comment on column llmq.agents.max_concurrency is 'Stored, not enforced yet; so are daily_budget_usd and paused.';
 --! EndIncluded tables/agents.sql
 --! Included tables/workers.sql
 -- One heartbeat per process instead of one per request: the queue rows it holds refer to it.
@@ -237,6 +252,10 @@ create table llmq.workers (
   constraint workers_lost_after check (lost_after >= '1 second')
 ) with (fillfactor = 50);
 comment on table llmq.workers is 'Live workers. One whose heartbeat is older than lost_after is gone: llmq.recover_lost_llm_requests() gives back what it held.';
+comment on column llmq.workers.heartbeat_at is 'When it last said that it lives.';
+comment on column llmq.workers.lost_after is 'Without a heartbeat for this long it is given up.';
+comment on column llmq.workers.stopping is 'For a worker to set when it takes no more requests.';
+comment on column llmq.workers.info is 'What it tells of itself: {"hostname", "pid", "in_flight", "concurrency", "listener"}.';
 --! EndIncluded tables/workers.sql
 --! Included tables/requests.sql
 -- The prompt and its options, written once and never updated: the fat part of a request does not move
@@ -276,6 +295,10 @@ comment on table llmq.requests is 'Every request as it was submitted; never upda
 comment on column llmq.requests.messages is 'The conversation in OpenAI''s chat format.';
 comment on column llmq.requests.model is 'The model the caller asked for by name; null: routed by complexity and task type.';
 comment on column llmq.requests.parent_id is 'The request whose tool calls this one answers, or whatever the submitter gave.';
+comment on column llmq.requests.id is 'UUIDv7: its time of submit, the primary key and the partition key.';
+comment on column llmq.requests.context is 'The caller''s own; never sent to the model.';
+comment on column llmq.requests.settings is 'temperature, max_tokens, ...: see llmq.submit_llm_request.';
+comment on column llmq.requests.tools is 'Tools the model may call, in OpenAI''s format.';
 
 -- 8 KB prompts spend most of their insert in pglz; lz4 is there on servers built with it.
 do $$
@@ -385,6 +408,14 @@ comment on column llmq.queue.calls is 'Ledger rows written so far (llmq.attempts
 comment on column llmq.queue.route_step is 'Which model of the route is being asked, from 1.';
 comment on column llmq.queue.pinned is 'The caller named the model: no fall-back along a route.';
 comment on column llmq.queue.error_message is 'Last error, cut to 300 characters; llmq.attempts has it whole.';
+comment on column llmq.queue.priority is '-100 to 100, higher first.';
+comment on column llmq.queue.status is 'pending or processing; finished requests are in llmq.results.';
+comment on column llmq.queue.worker_id is 'llmq.workers.id of the holder, while processing.';
+comment on column llmq.queue.pgmq_msg_id is 'Number of the copy in the pgmq queue llm_requests; null without pgmq.';
+comment on column llmq.queue.capacity_waits is 'How often the model was limited, out of quota or misconfigured: not an attempt.';
+comment on column llmq.queue.reasks is 'How often the model was asked again with the errors of its answer.';
+comment on column llmq.queue.crashes is 'How many workers died over it.';
+comment on column llmq.queue.error_type is 'Of the last failure, while it waits for the next attempt.';
 --! EndIncluded tables/queue.sql
 --! Included tables/results.sql
 -- One row per finished request, written once: the answer, and the small columns of the request, so that
@@ -443,6 +474,11 @@ comment on column llmq.results.validation_errors is '[{"type": "json_decode_erro
 comment on column llmq.results.repairs is 'What was mended in the answer, in order: ["code_fence", "repaired_json", "coerced", "reasked", ...].';
 comment on column llmq.results.input_tokens is 'Sum over every call of the request, failed ones included (llmq.attempts).';
 comment on column llmq.results.error_type is 'provider_unavailable, malformed_response, exception, deadline_exceeded, refused, truncated, too_long, bad_request, lost.';
+comment on column llmq.results.finished_at is 'When it completed, failed or was cancelled: the retention counts from here.';
+comment on column llmq.results.error_message is 'Why it failed, or the reason given when it was cancelled.';
+comment on column llmq.results.finish_reason is 'How the model ended: stop, length, tool_calls, content_filter, other.';
+comment on column llmq.results.calls is 'Ledger rows in llmq.attempts.';
+comment on column llmq.results.cost_usd is 'Sum of llmq.attempts.cost_usd; null where no worker reported a cost.';
 --! EndIncluded tables/results.sql
 --! Included tables/attempts.sql
 -- The ledger: one row per call made to a provider, and per call that was lost with its worker.
@@ -481,6 +517,14 @@ create table llmq.attempts_default partition of llmq.attempts default;
 comment on table llmq.attempts is 'Every call made for a request, with what it cost and how it ended; lost calls may have been billed.';
 comment on column llmq.attempts.outcome is 'answered, or why not: the error classes of the orchestrator, and invalid (the answer broke its schema), lost (the worker died), cancelled, deadline, released.';
 comment on column llmq.attempts.output_mode is 'How JSON was asked for: json_schema, tool, json, prompt; null for plain text.';
+comment on column llmq.attempts.number is '1, 2, ... within the request.';
+comment on column llmq.attempts.latency_ms is 'Milliseconds of the whole call.';
+comment on column llmq.attempts.first_byte_ms is 'Milliseconds until the response began; null when none came.';
+comment on column llmq.attempts.status_code is 'HTTP status; null when nothing came back.';
+comment on column llmq.attempts.provider_request_id is 'The provider''s name for the call: quote it to their support.';
+comment on column llmq.attempts.cached_input_tokens is 'Part of input_tokens that the provider had cached.';
+comment on column llmq.attempts.reasoning_tokens is 'Part of output_tokens spent on reasoning.';
+comment on column llmq.attempts.cost_usd is 'As reported by the worker; the orchestrator does not compute it yet.';
 --! EndIncluded tables/attempts.sql
 --! Included tables/idempotency_keys.sql
 -- Unique across the partitions of llmq.requests, which a constraint there could not be.
@@ -502,6 +546,9 @@ create table llmq.tool_results (
   constraint tool_results_array check (jsonb_typeof(results) = 'array')
 );
 comment on table llmq.tool_results is 'What an agent''s tools gave back for one turn, and the request that carries the conversation on. One row per turn: a second answer is refused.';
+comment on column llmq.tool_results.request_id is 'The turn whose calls were answered.';
+comment on column llmq.tool_results.results is 'As given to llmq.submit_tool_results().';
+comment on column llmq.tool_results.next_request_id is 'The request of the next turn.';
 --! EndIncluded tables/tool_results.sql
 --! Included tables/lane_marks.sql
 -- Where claims start. A mark is a hint: rows below it are found by the sweep within a second or two.
@@ -559,6 +606,7 @@ comment on table llmq.shared_queues is 'pgmq queues that orchestrators empty (lo
 comment on column llmq.shared_queues.handler is 'schema.function (queue_name text, message_id bigint, message jsonb) returns void. It runs in the transaction that archives the message: exactly once. The queue llm_results is validated by the orchestrator instead.';
 comment on column llmq.shared_queues.max_reads is 'A message whose handler failed this often is set aside (llmq.set_aside).';
 comment on column llmq.shared_queues.retry_after is 'Pause before a failed message is handled again; those behind it do not wait.';
+comment on column llmq.shared_queues.enabled is 'False: its messages stay where they are.';
 --! EndIncluded tables/shared_queues.sql
 --! Included tables/inbox.sql
 create table llmq.inbox (
@@ -573,6 +621,10 @@ create table llmq.inbox (
 );
 create index inbox_unread on llmq.inbox (agent_id, id) where read_at is null;
 comment on table llmq.inbox is 'Messages of job_results, approval_responses and question_responses for agents. The agent is told on llmq.inbox_channel(agent_id).';
+comment on column llmq.inbox.queue_name is 'The shared queue it came from.';
+comment on column llmq.inbox.message_id is 'Its number in pgmq.';
+comment on column llmq.inbox.agent_id is 'Whom it is for; null when the message does not say.';
+comment on column llmq.inbox.read_at is 'For the reader to set; null: not read.';
 --! EndIncluded tables/inbox.sql
 --! Included tables/set_aside.sql
 create table llmq.set_aside (
@@ -584,6 +636,9 @@ create table llmq.set_aside (
   set_aside_at timestamptz not null default clock_timestamp()
 );
 comment on table llmq.set_aside is 'Messages that could not be handled or delivered, with the last error: look, mend the cause, and send the message again with pgmq.send().';
+comment on column llmq.set_aside.queue_name is 'The queue it came from, or could not be sent to (reply_to).';
+comment on column llmq.set_aside.message_id is 'Its number in pgmq; null for a reply that could not be sent.';
+comment on column llmq.set_aside.error is 'Of the last attempt to handle or deliver it.';
 --! EndIncluded tables/set_aside.sql
 
 -- Who asks, and what they may see
@@ -694,6 +749,24 @@ comment on column llmq.llm_requests.attempts is 'Failures that counted so far; c
 comment on column llmq.llm_requests.model is 'The model that will be, is being or was asked last.';
 comment on column llmq.llm_requests.tool_results is 'What the agent gave back for the tool calls of this answer (llmq.submit_tool_results).';
 comment on column llmq.llm_requests.next_request_id is 'The request that carries the conversation on after its tool calls.';
+comment on column llmq.llm_requests.id is 'UUIDv7: sorts by time of submit.';
+comment on column llmq.llm_requests.messages is 'The conversation as submitted; not for llmq_reader, as all prompts and answers.';
+comment on column llmq.llm_requests.updated_at is 'Last change; the same as finished_at once finished.';
+comment on column llmq.llm_requests.error_type is 'provider_unavailable, malformed_response, exception, deadline_exceeded, refused, truncated, too_long, bad_request, lost: set when failed, and while pending after a failure.';
+comment on column llmq.llm_requests.error_message is 'Why it failed or was cancelled; of the last failure (cut to 300 characters) while it is not finished.';
+comment on column llmq.llm_requests.run_at is 'Not before this: as submitted, or when the next attempt is due.';
+comment on column llmq.llm_requests.started_at is 'When the last claim began.';
+comment on column llmq.llm_requests.max_attempts is 'Failures after which it fails.';
+comment on column llmq.llm_requests.capacity_waits is 'How often the model was limited, out of quota or misconfigured: not an attempt.';
+comment on column llmq.llm_requests.reasks is 'How often the model was asked again with the errors of its answer.';
+comment on column llmq.llm_requests.crashes is 'How many workers died over it.';
+comment on column llmq.llm_requests.calls is 'Calls made so far: rows of llmq.attempts.';
+comment on column llmq.llm_requests.finish_reason is 'How the model ended: stop, length, tool_calls, content_filter, other.';
+comment on column llmq.llm_requests.repairs is 'What was mended in the answer, in order: think_block, code_fence, extracted_json, repaired_json, coerced, reasked, larger_max_tokens.';
+comment on column llmq.llm_requests.input_tokens is 'Sum over all calls, failed ones included; so are the other token columns and cost_usd.';
+comment on column llmq.llm_requests.cost_usd is 'Null: not computed yet, unless a worker of your own reports it.';
+comment on column llmq.llm_requests.reply_to is 'The pgmq queue that gets the result.';
+comment on column llmq.llm_requests.parent_id is 'The request whose tool calls this one answers, or whatever the submitter gave.';
 --! EndIncluded views/llm_requests.sql
 
 -- Checks of input
@@ -1838,12 +1911,25 @@ begin
 end
 $$;
 comment on function llmq.submit_llm_request is
-$$Queues one LLM request in the caller's transaction and returns its id.
-messages: OpenAI chat format, [{"role": "user", "content": "..."}]. complexity: simple, medium or complex (routing).
-response_schema: JSON Schema the answer must satisfy. tools: OpenAI tool definitions. settings: temperature, max_tokens, top_p, seed, stop, tool_choice, reasoning_effort, provider_options, ....
-model: asks this model and no other. priority: -100 to 100, higher first. run_at: not before. deadline: fails with deadline_exceeded if not finished by then.
-idempotency_key: the same key of the same agent returns the first request's id. reply_to: pgmq queue that gets the result.
-Errors: LQ001 invalid input, LQ003 no route or model, LQ005 not your agent, LQ006 reply_to. Nothing is stored on an error.$$;
+$$Queues one LLM request in the caller's transaction and returns its id. The request exists exactly when that transaction commits.
+agent_id: on whose behalf, 1 to 200 characters. Results are announced per agent (llmq.result_channel), and agents share a model fairly.
+task_type: what kind of work, 1 to 200 characters; routes may depend on it.
+messages: the conversation in OpenAI's chat format, 1 to 10,000 messages: [{"role": "user", "content": "..."}]. Roles system, developer, user, assistant, tool; parts text, image_url, file, input_audio.
+complexity: simple, medium or complex; with task_type it chooses the route (llmq.routes).
+context: an object of the caller's own, never sent to the model. {"executor": "external"}: somebody else's worker answers, through pgmq.
+response_schema: JSON Schema (draft 2020-12, or 07 when $schema says so) that the answer must satisfy; at most 256 kB, $ref only inside itself.
+tools: tools the model may call, at most 128: [{"type": "function", "function": {"name", "description", "parameters"}}].
+settings: an object with any of temperature (0 to 2), max_tokens, top_p, top_k, seed, stop, presence_penalty, frequency_penalty, tool_choice, reasoning_effort (none to xhigh), validation_retries (0 to 10), timeout (seconds for one call), provider_options ({"openai": {...}}).
+model: asks this row of llmq.models and no other; null: routed, with fall-back along the route.
+priority: -100 to 100, higher first.
+run_at: not before this; null: at once.
+deadline: fails with deadline_exceeded when not finished by then, queued or running.
+max_attempts: failures after which it fails, 1 to 1000; null: the setting max_attempts.
+idempotency_key: the same key of the same agent returns the first request's id and stores nothing, until that request's retention ends.
+reply_to: an existing pgmq queue that gets {"request_id", "agent_id", "task_type", "status", "response", "parsed_response", "validation_errors", "error_type", "error_message", "model", "finished_at"} in the transaction that finishes the request.
+parent_id: a request this one belongs to; kept as given, not checked.
+Errors: LQ001 invalid input, LQ003 no route or unknown model, LQ005 not your agent, LQ006 reply_to is no pgmq queue. Nothing is stored on an error.
+Example: select llmq.submit_llm_request(agent_id => 'support', task_type => 'summary', messages => '[{"role": "user", "content": "Hello"}]');$$;
 --! EndIncluded client/submit_llm_request.sql
 --! Included client/submit_llm_requests.sql
 -- (nothing) -> pending, for many: each table is written by one statement. All or none.
@@ -1905,8 +1991,10 @@ begin
 end
 $$;
 comment on function llmq.submit_llm_requests(jsonb) is
-$$Queues an array of requests, objects with the keys of llmq.submit_llm_request's parameters; returns their ids in order. All or none.
-Errors: those of llmq.submit_llm_request, with the place in front: requests[17]: messages[0] ....$$;
+$$Queues many requests in one call and returns their ids in the order of the array. All or none.
+requests: array of at most 10,000 objects whose keys are the parameters of llmq.submit_llm_request; a key left out has that parameter's default, an unknown key is refused.
+Errors: those of llmq.submit_llm_request, with the place in front of the message: requests[17]: messages[0]....
+Example: select * from llmq.submit_llm_requests('[{"agent_id": "support", "task_type": "summary", "messages": [{"role": "user", "content": "Hello"}]}]');$$;
 --! EndIncluded client/submit_llm_requests.sql
 --! Included triggers/wake_orchestrators.sql
 -- NOTIFY takes one cluster-wide lock at commit: at most one per statement, always the same payload (equal
@@ -1958,7 +2046,11 @@ begin
   return v_row;
 end
 $$;
-comment on function llmq.get_llm_request(uuid) is 'One request with its answer: select * from llmq.get_llm_request(id). Error: LQ002 unknown (or another role''s).';
+comment on function llmq.get_llm_request(uuid) is
+$$One request with its answer, as a row of the view llmq.llm_requests.
+request_id: what the submit returned.
+Errors: LQ002 unknown, removed by the retention, or another role's agent's.
+Example: select status, response, parsed_response, error_message from llmq.get_llm_request('01890a5d-ac96-774b-bcce-b302099a8057');$$;
 --! EndIncluded client/get_llm_request.sql
 --! Included client/status_of.sql
 create function llmq.status_of(request_id uuid) returns text
@@ -1975,7 +2067,10 @@ begin
   return v_status;
 end
 $$;
-comment on function llmq.status_of(uuid) is 'Status of one request: pending, processing, completed, failed or cancelled. Error: LQ002.';
+comment on function llmq.status_of(uuid) is
+$$Status of one request: pending, processing, completed, failed or cancelled.
+request_id: what the submit returned.
+Errors: LQ002 unknown or not yours.$$;
 --! EndIncluded client/status_of.sql
 --! Included client/wait_for_llm_request.sql
 -- A procedure, because waiting must not hold a snapshot: an open snapshot keeps dead rows of the whole
@@ -2020,8 +2115,12 @@ begin
 end
 $$;
 comment on procedure llmq.wait_for_llm_request(uuid, interval, text) is
-$$Waits until a request is finished and gives its status: call llmq.wait_for_llm_request(id, '30 s'). Not inside a transaction: it must not hold a snapshot.
-Errors: LQ002 unknown, LQ008 not finished in time, 2D000 called inside a transaction block.$$;
+$$Waits until a request is finished and gives its status. Call it outside of a transaction: it holds no snapshot while it waits, so it ends its transaction between two looks.
+request_id: what the submit returned, after its commit.
+timeout: how long at most.
+status: leave it out; the result's only column: completed, failed or cancelled.
+Errors: LQ001 timeout is null, LQ002 unknown, LQ008 not finished in time (it goes on running), 2D000 called inside a transaction block or a function.
+Example: call llmq.wait_for_llm_request('01890a5d-ac96-774b-bcce-b302099a8057', '30 s');$$;
 --! EndIncluded client/wait_for_llm_request.sql
 --! Included client/result_channel.sql
 create function llmq.result_channel(agent_id text) returns text
@@ -2033,8 +2132,9 @@ as $$
   end
 $$;
 comment on function llmq.result_channel(text) is
-$$The channel that tells of an agent's finished requests: LISTEN "llmq_result:my-agent". The payload is one or more request ids, separated by commas.
-Names over 50 bytes are replaced by their md5.$$;
+$$The notification channel that tells of an agent's finished requests: llmq_result: and the agent_id, or its md5 when it is longer than 50 bytes. The payload is one or more request ids, separated by commas. A notification is a hint: look at the requests after LISTEN, and after every reconnect.
+agent_id: the agent of the submit.
+Example: LISTEN "llmq_result:support";$$;
 --! EndIncluded client/result_channel.sql
 --! Included client/explain_llm_request.sql
 create function llmq.explain_llm_request(request_id uuid) returns jsonb
@@ -2110,7 +2210,11 @@ begin
 end
 $$;
 comment on function llmq.explain_llm_request(uuid) is
-  'Why a request is not running, or what happened to it: {"status", "why", "model", "route", "ahead" (same priority and model, counted to 10,000), "calls": [...], ...}. Error: LQ002.';
+$$Why a request is not running, or what happened to it: one sentence in "why", and the facts around it. Keys without a value are left out.
+request_id: what the submit returned.
+Returns: {"request_id", "status", "why", "model", "provider", "route": [model names], "run_at", "deadline", "cooling_until", "ahead", "error_type", "error_message", "attempts", "max_attempts", "capacity_waits", "reasks", "crashes", "calls": [{"number", "model", "outcome", "started_at", "latency_ms", "status_code", "error_message", "input_tokens", "output_tokens"}]}. ahead: requests of the same model and priority that come first, counted to 10,000.
+Errors: LQ002 unknown or not yours.
+Example: select jsonb_pretty(llmq.explain_llm_request('01890a5d-ac96-774b-bcce-b302099a8057'));$$;
 --! EndIncluded client/explain_llm_request.sql
 --! Included triggers/insert_llm_request.sql
 -- ORMs insert into the view. The row becomes one submit; status and times are not theirs to set.
@@ -2159,7 +2263,10 @@ as $$
   insert into llmq.workers (name, lost_after, info) values (name, lost_after, info) returning id
 $$;
 comment on function llmq.register_worker(text, interval, jsonb) is
-  'A new worker and its id. It must call llmq.heartbeat_worker() more often than lost_after, or what it holds is given to others.';
+$$A new worker; returns its id.
+name: for people, for example host and process number.
+lost_after: at least 1 second. Call llmq.heartbeat_worker() more often than this, or what the worker holds is given to others.
+info: anything worth seeing in llmq.workers.$$;
 --! EndIncluded worker/register_worker.sql
 --! Included worker/heartbeat_worker.sql
 create function llmq.heartbeat_worker(worker_id uuid, info jsonb = null) returns boolean
@@ -2174,7 +2281,9 @@ begin
 end
 $$;
 comment on function llmq.heartbeat_worker(uuid, jsonb) is
-  'Says that a worker lives. False when it was already given up: its requests run elsewhere, register anew.';
+$$Says that a worker lives. False when it was already given up: its requests run elsewhere, register anew.
+worker_id: from llmq.register_worker().
+info: replaces what llmq.workers shows; null keeps it.$$;
 --! EndIncluded worker/heartbeat_worker.sql
 --! Included worker/session_worker.sql
 -- A worker for whoever claims by hand or in a script: one per session, found again by its backend.
@@ -2217,7 +2326,8 @@ begin
   return true;
 end
 $$;
-comment on function llmq.arm_wake() is 'From now on a submit sends NOTIFY llmq_wake. True when that was not so before.';
+comment on function llmq.arm_wake() is
+$$From now on a submit sends NOTIFY llmq_wake. True when that was not so before: then look once more, a submit may have slipped in.$$;
 --! EndIncluded worker/arm_wake.sql
 --! Included worker/disarm_wake.sql
 create function llmq.disarm_wake() returns boolean
@@ -2232,7 +2342,8 @@ begin
   return true;
 end
 $$;
-comment on function llmq.disarm_wake() is 'Submits need not notify: the orchestrators are busy and look by themselves. True when that was not so before.';
+comment on function llmq.disarm_wake() is
+$$From now on submits do not notify: the orchestrators are busy and look by themselves. True when that was not so before.$$;
 --! EndIncluded worker/disarm_wake.sql
 --! Included worker/promote_waiting.sql
 -- pending (waiting) -> pending (ready): rows that are due get their rank, by the rule of llmq.next_tag().
@@ -2456,9 +2567,11 @@ begin
 end
 $$;
 comment on function llmq.claim_pending_llm_requests(int, uuid, text[]) is
-$$Takes up to max_requests pending requests for a worker and marks them processing; each comes with all that a call needs.
-worker_id: from llmq.register_worker(); null: a worker is made for this session, with five minutes to finish or heartbeat.
-models: only requests that would ask one of these. Errors: LQ001, LQ004 unknown worker. Hand claim_id back with the outcome.$$;
+$$Takes up to max_requests pending requests for a worker and marks them processing. Each row has all that a call needs (type llmq.claimed_request); hand its claim_id back with the outcome. No request is handed out twice.
+max_requests: 1 to 1000; the most rows returned.
+worker_id: from llmq.register_worker(); null: a worker is made for this session, which has five minutes from its last claim before its requests go to others.
+models: only requests that would ask one of these models; null: any.
+Errors: LQ001 max_requests, LQ004 unknown worker.$$;
 --! EndIncluded worker/claim_pending_llm_requests.sql
 --! Included internal/raise_illegal_transition.sql
 create function llmq.raise_illegal_transition(request_id uuid, target text) returns void
@@ -2514,7 +2627,10 @@ begin
 end
 $$;
 comment on function llmq.mark_processing(uuid, uuid) is
-  'Takes one pending request; returns the claim_id to finish it with. Errors: LQ002 unknown, LQ004 worker, LQ007 not pending.';
+$$Takes one pending request by its id (also one that is not due yet); returns the claim_id to finish it with.
+request_id: the request.
+worker_id: from llmq.register_worker(); null: a worker of this session.
+Errors: LQ002 unknown, LQ004 unknown worker, LQ007 not pending, or its deadline has passed.$$;
 --! EndIncluded worker/mark_processing.sql
 
 -- Finishing
@@ -2728,8 +2844,8 @@ begin
 end
 $$;
 comment on function llmq.complete_llm_requests(jsonb) is
-$$Stores answers, a batch in one statement: [{"request_id", "claim_id", "response", "parsed_response", "repairs", "finish_reason", "reasks", "calls": [ledger rows]}].
-applied is false for a request that this claim no longer holds: nothing was changed for it.$$;
+$$Stores the answers of a batch in one statement. applied is false for a request that this claim no longer holds: nothing was changed for it.
+answers: [{"request_id", "claim_id", "response", "parsed_response", "repairs", "finish_reason", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. Always give claim_id: without it the answer is taken whoever holds the request.$$;
 --! EndIncluded worker/complete_llm_requests.sql
 --! Included worker/mark_completed.sql
 -- processing -> completed, for one request.
@@ -2771,8 +2887,14 @@ begin
 end
 $$;
 comment on function llmq.mark_completed(uuid, text, jsonb, bigint, jsonb, jsonb) is
-$$Stores the answer of one processing request. claim_id (from the claim) fences against a worker that took over; null: whoever holds it.
-Errors: LQ002 unknown, LQ007 not processing, or held by another claim: nothing was changed.$$;
+$$Stores the answer of one processing request: processing -> completed. Always true.
+request_id: the request.
+response: the answer as it came.
+parsed_response: the answer as JSON; it is not checked against the response_schema here.
+claim_id: from the claim, fences against a worker that took over; null: whoever holds it.
+repairs: what was mended, ["code_fence", ...].
+calls: rows of the ledger llmq.attempts: [{"outcome", "started_at", "finished_at", "latency_ms", "first_byte_ms", "status_code", "error_message", "provider_request_id", "finish_reason", "output_mode", "input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "cost_usd"}]; only outcome is needed.
+Errors: LQ001 response is null, LQ002 unknown, LQ007 not processing, or held by another claim: nothing was changed.$$;
 --! EndIncluded worker/mark_completed.sql
 
 -- Failing, and what follows
@@ -3073,9 +3195,9 @@ begin
 end
 $$;
 comment on function llmq.fail_llm_requests(jsonb) is
-$$Reports failed calls, a batch in one statement: [{"request_id", "claim_id", "error_class", "error_message", "retry_after_ms", "response", "parsed_response", "validation_errors", "repairs", "reasks", "calls": [ledger rows]}].
-error_class decides what follows: transient, exception, capacity, out_of_quota, configuration, too_long, invalid, refused, truncated, bad_request, deadline, lost.
-status is pending (runs again at run_at) or failed; applied is false for a request that this claim no longer holds. Error: LQ001.$$;
+$$Reports a batch of failed calls in one statement. For each: status is pending (runs again at run_at) or failed; applied is false for a request that this claim no longer holds, nothing was changed for it.
+failures: [{"request_id", "claim_id", "error_class", "error_message", "retry_after_ms", "response", "parsed_response", "validation_errors", "repairs", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. error_class decides what follows: transient, exception, capacity, out_of_quota, configuration, too_long, invalid, refused, truncated, bad_request, deadline, lost.
+Errors: LQ001 no array, or an unknown error_class.$$;
 --! EndIncluded worker/fail_llm_requests.sql
 --! Included worker/mark_failed.sql
 -- processing -> failed, or -> pending when the kind of error is worth another try.
@@ -3138,9 +3260,16 @@ begin
 end
 $$;
 comment on function llmq.mark_failed(uuid, text, text, bigint, boolean, text, jsonb, jsonb) is
-$$Reports that one processing request failed; returns its status now: pending when it will be tried again (provider_unavailable and exception, until max_attempts), else failed. retry => false fails it for good.
-error_type: provider_unavailable, malformed_response, exception, refused, truncated, too_long, bad_request, deadline_exceeded.
-Errors: LQ001, LQ002 unknown, LQ007 not processing or held by another claim: nothing was changed.$$;
+$$Reports that one processing request failed, and returns its status now: pending when it will be tried again, else failed.
+request_id: the request.
+error_type: provider_unavailable and exception are tried again until max_attempts; malformed_response and too_long with the next fitting model of the route; refused, truncated, bad_request and deadline_exceeded fail.
+error_message: for people.
+claim_id: from the claim, fences against a worker that took over; null: whoever holds it.
+retry: false fails it for good; null or true: as error_type says.
+response: the answer that could not be used.
+validation_errors: [{"type", ...}], as in llmq.llm_requests.
+calls: rows of the ledger, as for llmq.mark_completed; null: one row with this error.
+Errors: LQ001 unknown error_type or no error_message, LQ002 unknown, LQ007 not processing, or held by another claim: nothing was changed.$$;
 --! EndIncluded worker/mark_failed.sql
 --! Included worker/release_llm_requests.sql
 -- processing -> pending: given back unfinished. No attempt is counted.
@@ -3178,7 +3307,9 @@ begin
 end
 $$;
 comment on function llmq.release_llm_requests(uuid, uuid[]) is
-  'Gives unfinished requests of a worker back (all, or these): pending again, no attempt counted, a ledger row released. How many.';
+$$Gives unfinished requests of a worker back: pending again, no attempt counted, a ledger row released for each. Returns how many.
+worker_id: who holds them.
+request_ids: only these; null: everything it holds.$$;
 --! EndIncluded worker/release_llm_requests.sql
 --! Included worker/unregister_worker.sql
 create function llmq.unregister_worker(worker_id uuid) returns boolean
@@ -3191,7 +3322,9 @@ begin
   return found;
 end
 $$;
-comment on function llmq.unregister_worker(uuid) is 'A worker leaves: whatever it still holds goes back to pending.';
+comment on function llmq.unregister_worker(uuid) is
+$$A worker leaves: whatever it still holds goes back to pending, no attempt counted. False when it was not registered.
+worker_id: from llmq.register_worker().$$;
 --! EndIncluded worker/unregister_worker.sql
 
 -- Cancelling, retrying, tool turns
@@ -3229,7 +3362,9 @@ as $$
   where c.worker_id = take_cancellations.worker_id
   returning c.request_id, c.claim_id
 $$;
-comment on function llmq.take_cancellations(uuid) is 'Calls this worker should abort: their requests were cancelled or ran out of time. Each is told once.';
+comment on function llmq.take_cancellations(uuid) is
+$$Calls that this worker should abort: their requests were cancelled or ran out of time. Each is told once.
+worker_id: from llmq.register_worker().$$;
 --! EndIncluded worker/take_cancellations.sql
 --! Included client/cancel_llm_request.sql
 -- pending or processing -> cancelled. A running call is aborted by its orchestrator.
@@ -3252,7 +3387,11 @@ begin
 end
 $$;
 comment on function llmq.cancel_llm_request(uuid, text) is
-  'Ends a waiting or running request; its call is aborted. True when it was cancelled, false when it had already finished. Error: LQ002.';
+$$Ends a waiting or running request; a running call is aborted. True when it is cancelled now, false when it had already finished.
+request_id: what the submit returned.
+reason: kept in error_message.
+Errors: LQ002 unknown or not yours.
+Example: select llmq.cancel_llm_request('01890a5d-ac96-774b-bcce-b302099a8057', 'the customer hung up');$$;
 --! EndIncluded client/cancel_llm_request.sql
 --! Included client/retry_llm_request.sql
 -- failed or cancelled -> pending: runs again under its id, with fresh counters and today's routes. The
@@ -3298,7 +3437,10 @@ begin
 end
 $$;
 comment on function llmq.retry_llm_request(uuid) is
-  'Runs a failed or cancelled request again under its id; a deadline that has passed is dropped. True when it is pending again, false when it is not failed or cancelled. Error: LQ002.';
+$$Runs a failed or cancelled request again under its id, with fresh counters and today's routes. Its earlier result is dropped, the ledger llmq.attempts keeps its calls, and a deadline that has passed is dropped. True when it is pending again, false when it is pending, processing or completed.
+request_id: what the submit returned.
+Errors: LQ002 unknown or not yours; LQ003, LQ006 as at submit, when the route, model or reply queue is gone.
+Example: select llmq.retry_llm_request(id) from llmq.recent_failures where error_type = 'provider_unavailable';$$;
 --! EndIncluded client/retry_llm_request.sql
 --! Included internal/check_tool_results.sql
 create function llmq.check_tool_results(answered llmq.results, tool_results jsonb) returns void
@@ -3439,9 +3581,11 @@ begin
 end
 $$;
 comment on function llmq.submit_tool_results(uuid, jsonb) is
-$$Answers the tool calls of a completed request and queues the next turn with the whole conversation; returns its id.
-tool_results: [{"id": "call_1", "result": any JSON, "is_error": false}], one for each call. The next turn keeps tools, schema, settings (but no forced tool_choice), priority and reply_to; parent_id is the answered request.
-Errors: LQ001 wrong shape, LQ002 unknown, LQ009 not finished, no tool calls, a call without a result, or already answered.$$;
+$$Answers the tool calls of a completed request and queues the next turn with the whole conversation; returns the id of that new request. It keeps agent, task type, complexity, tools, response_schema, settings (but no forced tool_choice), model, priority, max_attempts and reply_to; its parent_id is the answered request.
+request_id: the request whose parsed_response has tool_calls.
+tool_results: exactly one object for each call: [{"id": "call_1", "result": any JSON}]; other keys, such as is_error, are stored with them.
+Errors: LQ001 wrong shape, LQ002 unknown, LQ009 not finished, no tool calls, a call without a result or with two, a result without a call, or already answered.
+Example: select llmq.submit_tool_results('01890a5d-ac96-774b-bcce-b302099a8057', '[{"id": "call_1", "result": {"temperature": 21}}]');$$;
 --! EndIncluded client/submit_tool_results.sql
 
 -- Shared queues
@@ -3454,7 +3598,10 @@ as $$
     else 'llmq_inbox:' || md5(agent_id)
   end
 $$;
-comment on function llmq.inbox_channel(text) is 'The channel that tells of an agent''s new inbox rows: LISTEN "llmq_inbox:my-agent"; the payload is the row''s id.';
+comment on function llmq.inbox_channel(text) is
+$$The notification channel that tells of an agent's new rows in llmq.inbox: llmq_inbox: and the agent_id, or its md5 when it is longer than 50 bytes. The payload is the row's id.
+agent_id: the agent.
+Example: LISTEN "llmq_inbox:support";$$;
 
 -- The default handler of the shared queues.
 create function llmq.receive_in_inbox(queue_name text, message_id bigint, message jsonb) returns void
@@ -3484,7 +3631,10 @@ begin
 end
 $$;
 comment on function llmq.receive_in_inbox(text, bigint, jsonb) is
-  'Default handler of shared queues: stores the message in llmq.inbox for message.agent_id (or the agent of message.request_id) and notifies llmq.inbox_channel(agent_id).';
+$$Default handler of the shared queues: stores the message in llmq.inbox for message.agent_id, or for the agent of message.request_id, and notifies llmq.inbox_channel(agent_id).
+queue_name: where it came from.
+message_id: its number in pgmq; the same one is stored once.
+message: any JSON.$$;
 --! EndIncluded worker/receive_in_inbox.sql
 --! Included worker/handle_shared_queue.sql
 -- Loop (b): one batch of a shared queue. Reading, handler and archive share a transaction, each message a
@@ -3553,15 +3703,17 @@ begin
 end
 $$;
 comment on function llmq.handle_shared_queue(text, int) is
-$$Gives up to max_messages messages of a shared queue to its handler and archives them; outcome: handled, retried (after retry_after) or set_aside.
+$$Reads one batch of a shared queue, gives each message to the queue's handler and archives it, all in the caller's transaction. outcome: handled, retried (read again after retry_after) or set_aside (it failed max_reads times: see llmq.set_aside). No rows when the queue is not enabled or not in pgmq.
+queue_name: a row of llmq.shared_queues.
+max_messages: the most to read.
 Errors: LQ001 the handler does not exist. Set statement_timeout in the calling transaction: a handler that hangs then counts as failed.$$;
 --! EndIncluded worker/handle_shared_queue.sql
 --! Included worker/read_external_results.sql
 -- Answers of external workers, with what their check needs. The check (JSON, schema) is the orchestrator's,
 -- as for any answer; the message stays hidden for half a minute while it is done.
 --
--- Request by request through the primary keys: a join would be planned for the thousand rows that the
--- planner expects of pgmq.read, and hash the whole queue.
+-- First the messages, then the requests, as statements of their own: in one statement the requests would be
+-- seen as of its start, and pgmq.read, which looks later, could bring an answer whose request is not seen yet.
 create function llmq.read_external_results(max_messages int = 100)
 returns table (
   message_id bigint, read_count int, message jsonb, request_id uuid, claim_id bigint, response_schema jsonb,
@@ -3571,24 +3723,32 @@ language plpgsql volatile security definer
 set search_path = ''
 as $$
 #variable_conflict use_column
+declare
+  v_message record;
+  v_wanted  uuid;
 begin
   if to_regclass('pgmq.meta') is null or to_regclass('pgmq.q_llm_results') is null
     or not exists (select from llmq.shared_queues as s where s.queue_name = 'llm_results' and s.enabled) then
     return;
   end if;
-  return query
-  select m.msg_id, m.read_ct, coalesce(m.message, 'null'), q.id, q.claim_id, r.response_schema, r.tools, r.settings
-  from pgmq.read('llm_results', 30, max_messages) as m
-  left join lateral (
-    select q.id, q.claim_id
-    from llmq.queue as q
-    where q.id = case
-      when m.message ->> 'request_id' ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then (m.message ->> 'request_id')::uuid
-    end
-    limit 1
-  ) as q on true
-  left join lateral (select r.* from llmq.requests as r where r.id = q.id limit 1) as r on true
-  order by m.msg_id;
+  for v_message in
+    select m.msg_id, m.read_ct, coalesce(m.message, 'null') as message
+    from pgmq.read('llm_results', 30, max_messages) as m
+    order by m.msg_id
+  loop
+    v_wanted := case
+      when v_message.message ->> 'request_id' ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+        then (v_message.message ->> 'request_id')::uuid
+    end;
+    message_id := v_message.msg_id;
+    read_count := v_message.read_ct;
+    message := v_message.message;
+    select q.id, q.claim_id into request_id, claim_id from llmq.queue as q where q.id = v_wanted;
+    select r.response_schema, r.tools, r.settings into response_schema, tools, settings
+    from llmq.requests as r
+    where r.id = request_id;
+    return next;
+  end loop;
 end
 $$;
 comment on function llmq.read_external_results(int) is
@@ -3638,8 +3798,8 @@ begin
 end
 $$;
 comment on function llmq.settle_external_results(jsonb) is
-$$Finishes requests that external workers answered: [{"message_id", "read_count", "message", "request_id", "status": "completed" | "failed", "response", "parsed_response", "validation_errors", "repairs", "error_type", "error_message", "calls"}],
-or {"message_id", "message", "set_aside": "why"}. outcome: handled, set_aside, gone (another orchestrator settled it), or retried (error says why the database refused it).$$;
+$$Finishes requests that external workers answered and archives their messages. outcome: handled, set_aside, gone (another orchestrator settled it), or retried (error says why the database refused it).
+outcomes: [{"message_id", "read_count", "message", "request_id", "claim_id", "status": "completed" | "failed", "response", "parsed_response", "validation_errors", "repairs", "error_type", "error_message", "calls"}], or {"message_id", "message", "set_aside": "why"} for a message nobody can use.$$;
 --! EndIncluded worker/settle_external_results.sql
 
 -- Operators
@@ -3680,8 +3840,15 @@ exception when check_violation then
 end
 $$;
 comment on function llmq.configure_provider(text, text, text, text, jsonb, boolean) is
-$$Adds or changes a provider; an argument left out keeps what is there. api_key_env names the environment variable of the orchestrator that holds the key.
-select llmq.configure_provider('groq', 'openai-compatible', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY'); Error: LQ001.$$;
+$$Adds or changes a provider; an argument left out keeps what is there. To empty a column, update llmq.providers.
+name: what models refer to.
+kind: openai, anthropic, google, openai-compatible, external or sim; needed for a new one.
+base_url: where the API is, http or https; null: the vendor's own address. openai-compatible needs one.
+api_key_env: name of the orchestrator's environment variable that holds the key, never the key itself; null: no key is sent.
+options: {"headers": {...}}, {"api": "responses"} for openai, {"structured_output": [...]}; replaces the options that are there.
+paused: true: no request is claimed for any of its models; they wait.
+Errors: LQ001.
+Example: select llmq.configure_provider('groq', 'openai-compatible', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY');$$;
 --! EndIncluded operator/configure_provider.sql
 --! Included operator/configure_model.sql
 create function llmq.configure_model(
@@ -3742,8 +3909,20 @@ exception when check_violation then
 end
 $$;
 comment on function llmq.configure_model(text, text, text, int, int, int, int, int, int, jsonb, boolean) is
-$$Adds or changes a model; an argument left out keeps what is there. model_id: what the provider calls it (default: its name). context_window, max_output_tokens: tokens.
-options are laid over the provider's. Errors: LQ001, LQ003 unknown provider.$$;
+$$Adds or changes a model; an argument left out keeps what is there. To take a limit away, update llmq.models.
+name: what routes and the model parameter of a submit refer to.
+provider: a row of llmq.providers; needed for a new one.
+model_id: what the provider calls it; a new one's default is its name.
+requests_per_minute: stored, not enforced yet.
+input_tokens_per_minute: stored, not enforced yet.
+output_tokens_per_minute: stored, not enforced yet.
+max_concurrency: stored, not enforced yet.
+context_window: tokens of prompt and answer together. A prompt that is too long goes on to a model of the route with a larger one.
+max_output_tokens: tokens. Sent to Anthropic, which demands a limit, unless the request has its own (4096 when neither has one); the ceiling when a cut-off answer is asked for again.
+options: laid over the provider's, key by key; replaces the options that are there.
+paused: true: no request is claimed for it; they wait. Routes fall back past it.
+Errors: LQ001, LQ003 unknown provider.
+Example: select llmq.configure_model('small', 'groq', 'llama-3.1-8b-instant', context_window => 131072);$$;
 --! EndIncluded operator/configure_model.sql
 --! Included operator/configure_route.sql
 create function llmq.configure_route(complexity text, models text[], task_type text = '*') returns void
@@ -3775,8 +3954,12 @@ begin
 end
 $$;
 comment on function llmq.configure_route(text, text[], text) is
-$$Which models answer requests of a complexity (or '*') and task type (or '*'), best first: the others are fallen back to.
-select llmq.configure_route('simple', array['small', 'large']); Errors: LQ001, LQ003 unknown model.$$;
+$$Sets which models answer requests of a complexity and task type. The most specific route wins: task type first, then complexity.
+complexity: simple, medium, complex, or * for any.
+models: names of llmq.models, best first: a request starts with the first and falls back along the list.
+task_type: a task type, or * for any.
+Errors: LQ001, LQ003 unknown model.
+Example: select llmq.configure_route('simple', array['small', 'large']);$$;
 --! EndIncluded operator/configure_route.sql
 --! Included operator/configure_agent.sql
 create function llmq.configure_agent(
@@ -3811,7 +3994,15 @@ exception when check_violation then
 end
 $$;
 comment on function llmq.configure_agent(text, numeric, int, numeric, name, boolean) is
-  'Adds or changes an agent; an argument left out keeps what is there. weight: share beside other agents (new agents: 1). owner: the database role it belongs to. Error: LQ001.';
+$$Adds or changes an agent; an argument left out keeps what is there. To empty a column, update llmq.agents. Agents need no row: without one they have weight 1 and no owner.
+agent_id: the agent_id of submits.
+weight: 0.01 to 1000, 1 for a new one: its share of a model's starts beside other waiting agents of the same priority.
+max_concurrency: stored, not enforced yet.
+daily_budget_usd: stored, not enforced yet.
+owner: a database role; only its members (and the owner of the schema) see or submit this agent's requests.
+paused: stored, not enforced yet.
+Errors: LQ001.
+Example: select llmq.configure_agent('support', weight => 3, owner => 'support_app');$$;
 --! EndIncluded operator/configure_agent.sql
 --! Included operator/recover_lost_llm_requests.sql
 -- processing -> pending: rows of workers whose heartbeat stopped, and rows whose worker is gone. The call
@@ -3865,7 +4056,8 @@ begin
 end
 $$;
 comment on function llmq.recover_lost_llm_requests(int) is
-  'Gives back what dead workers held (no heartbeat for workers.lost_after); at most max_requests at a time. How many. Orchestrators call it every second.';
+$$Gives back what dead workers held: those without a heartbeat for their lost_after, and those that are not registered. The ledger says lost; the third crash (setting max_crashes) fails a request. Returns how many requests. llmq.maintain() calls it every second.
+max_requests: the most to give back in one call.$$;
 --! EndIncluded operator/recover_lost_llm_requests.sql
 --! Included operator/expire_llm_requests.sql
 -- pending or processing -> failed (deadline_exceeded). A running call gets two more seconds, in which its
@@ -3895,7 +4087,9 @@ begin
   return cardinality(v_held);
 end
 $$;
-comment on function llmq.expire_llm_requests(int) is 'Fails requests whose deadline has passed, queued or running; at most max_requests at a time. How many.';
+comment on function llmq.expire_llm_requests(int) is
+$$Fails requests whose deadline has passed (deadline_exceeded): waiting ones at once, running ones two seconds later. Returns how many. llmq.maintain() calls it every second.
+max_requests: the most to fail in one call.$$;
 --! EndIncluded operator/expire_llm_requests.sql
 --! Included operator/sweep_llm_requests.sql
 -- The guarantee behind the marks: ready rows below their lane's mark (their submitter committed late) go
@@ -3929,7 +4123,9 @@ begin
   return v_back + llmq.promote_waiting(max_rows, true);
 end
 $$;
-comment on function llmq.sweep_llm_requests(int) is 'Finds requests that the claim''s low-water marks would miss; at most max_rows per lane and priority. How many rows it touched.';
+comment on function llmq.sweep_llm_requests(int) is
+$$Finds requests that the claim's low-water marks would miss. Returns how many rows it touched. llmq.maintain() calls it every second.
+max_rows: the most for each lane and priority.$$;
 --! EndIncluded operator/sweep_llm_requests.sql
 --! Included operator/maintain.sql
 -- What must happen every second whoever does it: orchestrators all call this, one works.
@@ -3952,7 +4148,9 @@ begin
   );
 end
 $$;
-comment on function llmq.maintain() is 'Recovers lost requests, fails expired ones, sweeps; counts of each, or null when another process did it within the last second.';
+comment on function llmq.maintain() is
+$$What must happen every second, whoever does it: recover lost requests, fail expired ones, sweep. Every orchestrator calls it, one works.
+Returns: {"recovered", "expired", "swept"}, or null when another process did it within the last second.$$;
 --! EndIncluded operator/maintain.sql
 --! Included internal/make_partition.sql
 -- Rows of that week which already sit in the default partition move along: nothing is ever refused or lost
@@ -4002,7 +4200,8 @@ begin
 end
 $$;
 comment on function llmq.ensure_partitions(interval) is
-  'Makes the weekly partitions that are missing from now to `ahead`; how many. llmq migrate and every orchestrator call it; until then rows go to the default partitions.';
+$$Makes the weekly partitions (Monday to Sunday, UTC) of requests, results and attempts that are missing; returns how many. llmq migrate calls it, and every orchestrator at its start and every hour. Rows of a week without a partition go to the default partitions, and move when theirs is made.
+ahead: up to now plus this.$$;
 --! EndIncluded operator/ensure_partitions.sql
 --! Included internal/weeks_before.sql
 create function llmq.weeks_before(before timestamptz) returns table (suffix text, from_id uuid, to_id uuid)
@@ -4085,8 +4284,11 @@ begin
 end
 $$;
 comment on function llmq.cleanup_llm_requests(interval, int) is
-$$Removes finished requests older than the retention (null: the setting retention_days): whole weeks by DROP, the rest at most max_rows by DELETE. How many requests; call again until 0.
-Orchestrators call it every hour.$$;
+$$Removes finished requests older than the retention: whole weeks by DROP, the rest by DELETE. Returns how many requests; call again until it returns 0. Every orchestrator calls it at its start and every hour, with SHARED_QUEUE_RETENTION_DAYS.
+retention: since they finished; null: the setting retention_days.
+max_rows: the most to DELETE in one call.
+Errors: LQ001.
+Example: select llmq.cleanup_llm_requests('30 days');$$;
 --! EndIncluded operator/cleanup_llm_requests.sql
 --! Included operator/enable_pgmq.sql
 create function llmq.enable_pgmq() returns boolean
@@ -4110,13 +4312,15 @@ begin
 end
 $$;
 comment on function llmq.enable_pgmq() is
-  'Makes the pgmq queues llm_requests, llm_results, job_results, approval_responses and question_responses and turns the copy on. Error: LQ006 without the extension.';
+$$Makes the pgmq queues llm_requests, llm_results, job_results, approval_responses and question_responses where they are missing, and turns the copy of every request to llm_requests on (setting pgmq). llmq migrate calls it when the extension is installed. Returns true.
+Errors: LQ006 the extension pgmq is not installed.$$;
 --! EndIncluded operator/enable_pgmq.sql
 --! Included operator/schema_version.sql
 create function llmq.schema_version() returns int
 language sql immutable parallel safe
 as $$ select 1 $$;
-comment on function llmq.schema_version() is 'Version of this schema: orchestrators refuse to run on one they do not know.';
+comment on function llmq.schema_version() is
+$$Version of this schema. Orchestrators start only on the version they were written for.$$;
 --! EndIncluded operator/schema_version.sql
 
 -- Views for people
@@ -4265,7 +4469,9 @@ begin
   return v_granted;
 end
 $$;
-comment on function llmq.grant_roles() is 'Grants the roles llmq_client, llmq_worker, llmq_reader and llmq_admin what they need, as far as they exist; which ones did.';
+comment on function llmq.grant_roles() is
+$$Grants the roles llmq_client, llmq_worker, llmq_reader and llmq_admin what they need, as far as they exist, and returns which ones did. Create the roles first; call it again after creating one later.
+Example: create role llmq_client nologin; select llmq.grant_roles();$$;
 
 create function llmq.grant_execute(role_name text, routines text[]) returns void
 language plpgsql volatile
