@@ -19,7 +19,7 @@ export type ExternalResult = {
   tools: ChatTool[] | null;
 };
 
-/** What `llmq.settle_external_results` is told; null when the message cannot be used (`setAside` says why). */
+/** What becomes of the message's request; `set_aside` when it has none, or says nothing. */
 export type Settlement =
   | { kind: "completed"; response: string; parsedResponse: unknown; repairs: string[] }
   | {

@@ -8,7 +8,7 @@ import type { Pool } from "pg";
 import type { Logger } from "pino";
 import type { SchemaValidator } from "../answer/schema-validator.ts";
 import { readExternalResult } from "./external-result.ts";
-import { createSharedQueueDatabase, type MessageOutcome } from "./statements.ts";
+import { createSharedQueueDatabase, type MessageOutcome, type SettledResult } from "./statements.ts";
 
 export type SharedQueueLoopOptions = {
   pool: Pool;
@@ -42,6 +42,7 @@ export function createSharedQueueLoop(options: SharedQueueLoopOptions): SharedQu
   /** One task per queue: a slow handler holds up its own queue only. */
   const draining = new Map<string, Promise<void>>();
   const troubles = new Map<string, { failures: number; notBefore: number }>();
+  let unsettled: SettledResult[] = [];
   let running: Promise<void> | null = null;
 
   async function run(): Promise<void> {
@@ -85,12 +86,32 @@ export function createSharedQueueLoop(options: SharedQueueLoopOptions): SharedQu
     }
   }
 
+  /** What could not be settled for want of a connection is kept: read again it could be only after its time. */
   async function settleBatch(): Promise<MessageOutcome[]> {
-    const results = await database.readExternalResults(batchSize);
-    if (results.length === 0) return [];
-    return await database.settle(
-      results.map((result) => ({ result, settlement: readExternalResult(result, validator) })),
-    );
+    if (unsettled.length === 0) {
+      const results = await database.readExternalResults(batchSize);
+      unsettled = results.map((result) => ({ result, settlement: readExternalResult(result, validator) }));
+    }
+    if (unsettled.length === 0) return [];
+    const outcomes = await settle(unsettled);
+    unsettled = [];
+    return outcomes;
+  }
+
+  /** A statement that is refused as a whole (too large) is halved, until the message to blame stands alone. */
+  async function settle(settled: SettledResult[]): Promise<MessageOutcome[]> {
+    try {
+      return await database.settle(settled);
+    } catch (error) {
+      const [only] = settled;
+      if (!isRefused(error) || only === undefined || only.settlement.kind === "set_aside") throw error;
+      if (settled.length === 1) {
+        const reason = error instanceof Error ? error.message : String(error);
+        return await database.settle([{ ...only, settlement: { kind: "set_aside", reason } }]);
+      }
+      const half = Math.ceil(settled.length / 2);
+      return [...(await settle(settled.slice(0, half))), ...(await settle(settled.slice(half)))];
+    }
   }
 
   function report(queueName: string, outcomes: MessageOutcome[]): void {
@@ -119,4 +140,10 @@ export function createSharedQueueLoop(options: SharedQueueLoopOptions): SharedQu
     },
     stop,
   };
+}
+
+/** SQLSTATE classes 22 and 54 blame the data; a RangeError says that its JSON text is too long for a string. */
+function isRefused(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return /^(22|54)/.test(code) || error instanceof RangeError;
 }

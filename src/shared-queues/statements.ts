@@ -9,6 +9,8 @@ export type MessageOutcome = {
   error: string | null;
 };
 
+export type SettledResult = { result: ExternalResult; settlement: Settlement };
+
 export type SharedQueueDatabase = ReturnType<typeof createSharedQueueDatabase>;
 
 export function createSharedQueueDatabase(pool: Pool, handlerTimeoutMs: number) {
@@ -68,7 +70,7 @@ export function createSharedQueueDatabase(pool: Pool, handlerTimeoutMs: number) 
         tools: row.tools,
       }));
     },
-    async settle(settled: { result: ExternalResult; settlement: Settlement }[]): Promise<MessageOutcome[]> {
+    async settle(settled: SettledResult[]): Promise<MessageOutcome[]> {
       const { rows } = await pool.query(
         "select message_id, outcome, error from llmq.settle_external_results($1)",
         [JSON.stringify(settled.map(({ result, settlement }) => settlementRow(result, settlement)))],

@@ -242,6 +242,61 @@ describe.skipIf(!testServer().hasPgmq)("external results", () => {
     expect(await finished(id)).toMatchObject({ status: "completed", response: "late" });
   });
 
+  test("an answer that comes right behind its request is never taken for one without a request", async () => {
+    const lock = await database.connect();
+    await lock.query("begin; lock table pgmq.q_llm_results in access exclusive mode");
+    loops.start();
+    await waitForBlockedBackend(database, "read_external_results");
+    const id = await submit();
+    await lock.query("select pgmq.send('llm_results', $1)", [{ request_id: id, response: "quick" }]);
+    await lock.query("commit");
+    expect(await finished(id)).toMatchObject({ status: "completed", response: "quick" });
+  });
+
+  test("answers read before an outage are settled after it, at once", async () => {
+    const pool = database.pool();
+    const query = pool.query.bind(pool) as (text: string, values?: unknown[]) => Promise<never>;
+    let refusals = 3;
+    pool.query = ((text: string, values?: unknown[]) => {
+      if (text.includes("settle_external_results") && refusals-- > 0) {
+        return Promise.reject(new Error("connect ECONNREFUSED"));
+      }
+      return query(text, values);
+    }) as typeof pool.query;
+    const id = await submit();
+    await send(database, "llm_results", [{ request_id: id, response: "kept" }]);
+    loops.start({ pool });
+    expect(await finished(id)).toMatchObject({ status: "completed", response: "kept" });
+  });
+
+  test("a batch that is refused as a whole is narrowed down to the message to blame", async () => {
+    await database.query("delete from llmq.set_aside");
+    const ids = await Promise.all(Array.from({ length: 5 }, () => submit()));
+    const pool = database.pool();
+    const query = pool.query.bind(pool) as (text: string, values?: unknown[]) => Promise<never>;
+    pool.query = ((text: string, values?: unknown[]) => {
+      const rows: { request_id: string; set_aside?: string }[] = text.includes("settle_external")
+        ? JSON.parse(values?.[0] as string)
+        : [];
+      return rows.some((row) => row.request_id === ids[2] && row.set_aside === undefined)
+        ? Promise.reject(Object.assign(new Error("too large"), { code: "54000" }))
+        : query(text, values);
+    }) as typeof pool.query;
+    await send(
+      database,
+      "llm_results",
+      ids.map((id) => ({ request_id: id, response: "x" })),
+    );
+    loops.start({ pool });
+    await eventually(async () => (await left(database, "llm_results")) === 0);
+    const rows = await database.query(
+      "select id from llmq.llm_requests where id = any($1) and status = 'pending'",
+      [ids],
+    );
+    expect(rows).toEqual([{ id: ids[2] }]);
+    expect(await setAside(database, "llm_results")).toMatchObject([{ error: "too large" }]);
+  });
+
   test("an answer the database refuses is tried again, set aside in the end, and the others go on", async () => {
     await database.query(`
       delete from llmq.set_aside;
