@@ -2,7 +2,7 @@
  * Submits that are made while another one is on its way travel together in the next call: one in flight at a
  * time, so an idle client sends at once and a busy one in hundreds.
  */
-import { LlmqError, fromDatabase, sqlState } from "./errors.ts";
+import { fromDatabase, LlmqError, sqlState } from "./errors.ts";
 
 /** Stores requests, given as JSON texts, in one transaction; their ids in the same order. */
 export type SendGroup = (requests: string[]) => Promise<string[]>;
@@ -58,14 +58,14 @@ export function createSubmitGroups(send: SendGroup): SubmitGroups {
     const index = refusedIndex(error);
     const refused = index === null ? undefined : group[index];
     if (refused !== undefined) {
-      refused.reject(withoutIndex(error));
+      refused.reject(withoutPlace(error));
       requeue(group.filter((entry) => entry !== refused));
     } else if (group.length > 1 && isAboutTheData(error)) {
       // It does not say which: halves, until the bad one stands alone.
       maxRequests = Math.ceil(group.length / 2);
       waiting = [...group, ...waiting];
     } else {
-      for (const entry of group) entry.reject(withoutIndex(error));
+      for (const entry of group) entry.reject(withoutPlace(error));
     }
   }
 
@@ -106,8 +106,8 @@ function refusedIndex(error: unknown): number | null {
   return match === null ? null : Number(match[1]);
 }
 
-/** The place in a group says nothing to a caller who submitted one request. */
-function withoutIndex(error: unknown): unknown {
+/** The error without `requests[17]: `, which says nothing to a caller who submitted one request. */
+export function withoutPlace(error: unknown): unknown {
   const known = fromDatabase(error);
   if (!(known instanceof LlmqError)) return known;
   return new LlmqError(known.code, known.message.replace(INDEX, ""), {
