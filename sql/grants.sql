@@ -7,7 +7,7 @@
 --   llmq_admin   all of it, and configuration
 create function llmq.grant_roles() returns text[]
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_client constant text[] := array[
@@ -62,7 +62,7 @@ Example: create role llmq_client nologin; select llmq.grant_roles();$$;
 
 create function llmq.grant_execute(role_name text, routines text[]) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_routine regprocedure;

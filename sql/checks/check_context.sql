@@ -1,6 +1,6 @@
 create function llmq.check_context(context jsonb) returns void
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if context is null then

@@ -6,7 +6,7 @@
 -- false, and unknown counts as a fault. `(exists(@.key)) is unknown` reads "has no such key".
 create function llmq.check_messages(messages jsonb) returns void
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if messages @? $path$strict $ ? (

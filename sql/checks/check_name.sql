@@ -1,7 +1,7 @@
 -- What people name things with ends up in logs, channel names and indexes: no control characters, and a length.
 create function llmq.check_name(value text, what text, max_length int = 200) returns void
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_max constant int := coalesce(max_length, 200);

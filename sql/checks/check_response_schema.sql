@@ -6,7 +6,7 @@
 -- a compressed or a big one.
 create function llmq.check_response_schema(response_schema jsonb) returns void
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if response_schema is null then

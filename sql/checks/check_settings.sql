@@ -2,7 +2,7 @@
 -- An integer is a number without a fraction: 100.0 is one, as in JSON Schema.
 create function llmq.check_settings(settings jsonb) returns void
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if settings is null or settings @? $path$strict $ ? (

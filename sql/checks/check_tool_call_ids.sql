@@ -1,7 +1,7 @@
 -- Both sides are sets that are hashed once: a conversation may have thousands of turns.
 create function llmq.check_tool_call_ids(messages jsonb) returns void
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_place bigint;

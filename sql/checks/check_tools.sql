@@ -1,6 +1,6 @@
 create function llmq.check_tools(tools jsonb) returns void
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if tools is null or tools = 'null' then

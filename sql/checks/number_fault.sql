@@ -1,6 +1,6 @@
 create function llmq.number_fault(value jsonb, lowest numeric, highest numeric, whole boolean) returns text
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if jsonb_typeof(value) <> 'number' or value::numeric not between lowest and highest or (whole and value::numeric <> trunc(value::numeric)) then

@@ -1,6 +1,6 @@
 create function llmq.raise_invalid(message text, detail text, hint text) returns void
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   raise exception using errcode = 'LQ001', message = message, detail = coalesce(detail, ''), hint = coalesce(hint, '');

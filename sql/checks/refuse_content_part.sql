@@ -1,6 +1,6 @@
 create function llmq.refuse_content_part(part jsonb, place text) returns void
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_hint constant text := 'Parts: {"type": "text", "text": ...}, {"type": "image_url", "image_url": {"url": ...}}, '

@@ -2,7 +2,7 @@
 -- ...) only what is an object is looked into, since the path of llmq.check_response_schema() does not know them.
 create function llmq.refuse_response_schema(response_schema jsonb) returns void
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_place  text;

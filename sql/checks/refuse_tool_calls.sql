@@ -1,6 +1,6 @@
 create function llmq.refuse_tool_calls(tool_calls jsonb, place text) returns void
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_call  jsonb;

@@ -1,7 +1,7 @@
 -- pending or processing -> cancelled. A running call is aborted by its orchestrator.
 create function llmq.cancel_llm_request(request_id uuid, reason text = null) returns boolean
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_held llmq.queue;

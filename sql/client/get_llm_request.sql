@@ -1,6 +1,6 @@
 create function llmq.get_llm_request(request_id uuid) returns llmq.llm_requests
 language plpgsql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_row llmq.llm_requests;

@@ -2,7 +2,7 @@
 -- ledger keeps the earlier calls.
 create function llmq.retry_llm_request(request_id uuid) returns boolean
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_result  llmq.results;

@@ -1,6 +1,6 @@
 create function llmq.status_of(request_id uuid) returns text
 language plpgsql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_status text;

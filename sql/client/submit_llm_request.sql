@@ -18,7 +18,7 @@ create function llmq.submit_llm_request(
   parent_id       uuid = null
 ) returns uuid
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_new llmq.new_request := llmq.check_request(

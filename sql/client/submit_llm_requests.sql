@@ -1,7 +1,7 @@
 -- (nothing) -> pending, for many: each table is written by one statement. All or none.
 create function llmq.submit_llm_requests(requests jsonb) returns setof uuid
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_request  record;

@@ -2,7 +2,7 @@
 -- with everything else as before. One answer per turn.
 create function llmq.submit_tool_results(request_id uuid, tool_results jsonb) returns uuid
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare

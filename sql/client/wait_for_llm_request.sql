@@ -4,7 +4,7 @@
 -- a snapshot for every expression that is not).
 create function llmq.pause(seconds double precision) returns boolean
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_done text;

@@ -10,7 +10,7 @@ begin
   else
     create function llmq.uuid_v7() returns uuid
       language plpgsql volatile parallel safe
-      set search_path = ''
+      set search_path = pg_catalog, pg_temp
       as $function$
       declare
         v_us bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;

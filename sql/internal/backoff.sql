@@ -1,7 +1,7 @@
 -- Exponential with jitter over half of it: clients that failed together do not come back together.
 create function llmq.backoff(attempt int) returns interval
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select least(
     (llmq.setting('retry_base') #>> '{}')::interval * power(2, least(attempt - 1, 30)),

@@ -1,6 +1,6 @@
 create function llmq.check_failure_list(failures jsonb) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_class text;

@@ -1,6 +1,6 @@
 create function llmq.check_reply_to(reply_to text) returns void
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform llmq.check_name(reply_to, 'reply_to');

@@ -5,7 +5,7 @@ create function llmq.check_request(
   max_attempts int, idempotency_key text, reply_to text, parent_id uuid
 ) returns llmq.new_request
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_new    llmq.new_request;

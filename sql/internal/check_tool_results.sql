@@ -1,6 +1,6 @@
 create function llmq.check_tool_results(answered llmq.results, tool_results jsonb) returns void
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_bad text;

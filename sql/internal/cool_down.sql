@@ -3,7 +3,7 @@
 -- same 429 are one cool-down, not fifty.
 create function llmq.cool_down(lane int, error_class text, reason text, retry_after interval = null) returns timestamptz
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now   timestamptz := clock_timestamp();

@@ -1,6 +1,6 @@
 create function llmq.copy_to_pgmq(new_requests llmq.new_request[]) returns bigint[]
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_full boolean;

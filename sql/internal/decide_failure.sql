@@ -25,7 +25,7 @@ create function llmq.decide_failure(
   out crashed    int
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now   timestamptz := clock_timestamp();

@@ -2,7 +2,7 @@
 -- told to abort its call.
 create function llmq.end_unfinished(held llmq.queue[], status text, error_type text, error_message text, outcome text) returns uuid[]
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into llmq.cancellations (worker_id, claim_id, request_id)

@@ -5,7 +5,7 @@
 -- number from the start and the finishing transaction can archive it without a second version of the row.
 create function llmq.enqueue(new_requests llmq.new_request[]) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now     timestamptz := clock_timestamp();

@@ -4,7 +4,7 @@
 create function llmq.fail_requests(failures jsonb)
 returns table (request_id uuid, status text, run_at timestamptz)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 #variable_conflict use_column

@@ -6,7 +6,7 @@
 -- in-flight index. claim_id is unique over all claims, so two arrays are as exact as pairs.
 create function llmq.finish_requests(outcomes jsonb) returns uuid[]
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 set plan_cache_mode = force_generic_plan

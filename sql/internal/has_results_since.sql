@@ -1,6 +1,6 @@
 create function llmq.has_results_since(suffix text, since timestamptz) returns boolean
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_found boolean;

@@ -1,6 +1,6 @@
 create function llmq.hidden_agents() returns text[]
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(array_agg(a.agent_id), '{}')
   from llmq.agents as a

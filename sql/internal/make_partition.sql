@@ -2,7 +2,7 @@
 -- because a partition came late. Dynamic SQL, since the name is the data.
 create function llmq.make_partition(parent text, partition_name text, from_id uuid, to_id uuid) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_key text := case parent when 'attempts' then 'request_id' else 'id' end;

@@ -1,6 +1,6 @@
 create function llmq.may_use_agent(agent_id text) returns boolean
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select coalesce((
     select a.owner is null

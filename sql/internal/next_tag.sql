@@ -7,7 +7,7 @@
 -- statement of its own: the probe's snapshot must be younger than the lock.
 create function llmq.next_tag(lane int, priority int, agent_id text) returns double precision
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_vt double precision;

@@ -1,7 +1,7 @@
 -- A model that answers is well: its next cool-down starts short again.
 create function llmq.note_success(request_ids uuid[]) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if exists (select from llmq.model_state as s where s.cooldowns > 0) then

@@ -1,7 +1,7 @@
 -- One notification per agent and 200 requests (a payload ends at 8000 bytes), not one per request.
 create function llmq.notify_agents(request_ids uuid[], agent_ids text[]) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform pg_notify(llmq.result_channel(b.agent_id), string_agg(b.id::text, ','))

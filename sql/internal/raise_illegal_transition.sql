@@ -1,6 +1,6 @@
 create function llmq.raise_illegal_transition(request_id uuid, target text) returns void
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_status text;

@@ -1,6 +1,6 @@
 create function llmq.raise_not_found(request_id uuid) returns void
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   raise exception using errcode = 'LQ002',

@@ -1,7 +1,7 @@
 -- ON CONFLICT waits for a concurrent holder of the same key to commit or roll back, so the answer is final.
 create function llmq.reserve_idempotency_key(agent_id text, key text, request_id uuid) returns uuid
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_existing uuid;

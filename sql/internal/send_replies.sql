@@ -2,7 +2,7 @@
 -- request from finishing: the answer is stored anyway, and the reply is set aside with its error.
 create function llmq.send_replies(request_ids uuid[]) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_reply record;

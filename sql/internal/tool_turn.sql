@@ -2,7 +2,7 @@
 -- provider would know: their turn is the answer as it was, and the results as a user message.
 create function llmq.tool_turn(answered llmq.results, native boolean, tool_results jsonb) returns jsonb
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select case when native then
     jsonb_build_array(jsonb_build_object(

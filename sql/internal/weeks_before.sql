@@ -1,6 +1,6 @@
 create function llmq.weeks_before(before timestamptz) returns table (suffix text, from_id uuid, to_id uuid)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select w.suffix, llmq.uuid_v7_floor(w.week), llmq.uuid_v7_floor(w.week + interval '7 days')
   from (

@@ -1,7 +1,7 @@
 -- The ledger rows of a batch of outcomes, numbered on from what each request already has.
 create function llmq.write_attempts(held llmq.queue[], outcomes jsonb) returns void
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   insert into llmq.attempts (
     request_id, number, model, provider, worker_id, outcome, started_at, finished_at, latency_ms, first_byte_ms,

@@ -2,7 +2,7 @@
 -- other weeks is deleted in batches, oldest first. Requests that are not finished are never touched.
 create function llmq.cleanup_llm_requests(retention interval = null, max_rows int = 10000) returns bigint
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_limit   timestamptz := clock_timestamp() - coalesce(retention, (llmq.setting('retention_days'))::int * interval '1 day');

@@ -12,7 +12,7 @@ create function llmq.configure_model(
   paused                   boolean = null
 ) returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare

@@ -1,6 +1,6 @@
 create function llmq.configure_route(complexity text, models text[], task_type text = '*') returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare

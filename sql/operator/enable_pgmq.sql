@@ -1,6 +1,6 @@
 create function llmq.enable_pgmq() returns boolean
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_queue text;

@@ -2,7 +2,7 @@
 -- partition costs planning time, and 90 days are 14 of them.
 create function llmq.ensure_partitions(ahead interval = '4 weeks') returns int
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_week    timestamptz := date_trunc('week', now() at time zone 'UTC') at time zone 'UTC';

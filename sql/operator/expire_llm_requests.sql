@@ -2,7 +2,7 @@
 -- orchestrator, which keeps the same deadline, reports what happened itself.
 create function llmq.expire_llm_requests(max_requests int = 500) returns int
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare

@@ -1,7 +1,7 @@
 -- What must happen every second whoever does it: orchestrators all call this, one works.
 create function llmq.maintain() returns jsonb
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('llmq.maintain', 0)) then

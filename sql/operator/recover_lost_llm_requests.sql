@@ -2,7 +2,7 @@
 -- may have been made and billed: the ledger says lost. The third crash on one request fails it.
 create function llmq.recover_lost_llm_requests(max_requests int = 1000) returns int
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare

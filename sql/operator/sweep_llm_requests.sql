@@ -2,7 +2,7 @@
 -- back to waiting, and everything that is due and waiting is ranked, however old. Nothing is skipped for ever.
 create function llmq.sweep_llm_requests(max_rows int = 500) returns int
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

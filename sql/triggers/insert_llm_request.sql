@@ -1,7 +1,7 @@
 -- ORMs insert into the view. The row becomes one submit; status and times are not theirs to set.
 create function llmq.insert_llm_request() returns trigger
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if new.status is distinct from 'pending' and new.status is not null then

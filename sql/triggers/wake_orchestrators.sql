@@ -2,7 +2,7 @@
 -- ones collapse within a transaction), and none while every orchestrator is awake.
 create function llmq.wake_orchestrators() returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if (select s.last_value from llmq.armed as s) = 2 then

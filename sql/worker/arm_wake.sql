@@ -2,7 +2,7 @@
 -- heard, so look again a few times within the first milliseconds; beyond that it costs one poll.
 create function llmq.arm_wake() returns boolean
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if (select s.last_value from llmq.armed as s) = 2 then

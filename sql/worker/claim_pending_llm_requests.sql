@@ -19,7 +19,7 @@ create function llmq.claim_pending_llm_requests(
   models       text[] = null
 ) returns setof llmq.claimed_request
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_mergejoin = off

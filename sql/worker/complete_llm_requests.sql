@@ -2,7 +2,7 @@
 create function llmq.complete_llm_requests(answers jsonb)
 returns table (request_id uuid, applied boolean)
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_done uuid[];

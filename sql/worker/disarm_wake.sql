@@ -1,6 +1,6 @@
 create function llmq.disarm_wake() returns boolean
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if (select s.last_value from llmq.armed as s) = 1 then

@@ -2,7 +2,7 @@
 create function llmq.fail_llm_requests(failures jsonb)
 returns table (request_id uuid, applied boolean, status text, run_at timestamptz)
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin

@@ -7,7 +7,7 @@
 create function llmq.handle_shared_queue(queue_name text, max_messages int = 100)
 returns table (message_id bigint, outcome text, error text)
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare

@@ -1,6 +1,6 @@
 create function llmq.heartbeat_worker(worker_id uuid, info jsonb = null) returns boolean
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   update llmq.workers as w

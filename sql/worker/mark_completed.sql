@@ -8,7 +8,7 @@ create function llmq.mark_completed(
   calls           jsonb = '[{"outcome": "answered"}]'
 ) returns boolean
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_applied boolean;

@@ -10,7 +10,7 @@ create function llmq.mark_failed(
   calls             jsonb = null
 ) returns text
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare

@@ -1,7 +1,7 @@
 -- pending -> processing, for one request by id: a worker that knows what it wants (an external one).
 create function llmq.mark_processing(request_id uuid, worker_id uuid = null) returns bigint
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_worker uuid := coalesce(worker_id, llmq.session_worker());

@@ -6,7 +6,7 @@
 -- Rows that were committed late lie below that bound; the sweep calls this without it.
 create function llmq.promote_waiting(max_rows int = 500, everything boolean = false) returns int
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set jit = off

@@ -9,7 +9,7 @@ returns table (
   tools jsonb, settings jsonb
 )
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -14,7 +14,7 @@ Example: LISTEN "llmq_inbox:support";$$;
 -- The default handler of the shared queues.
 create function llmq.receive_in_inbox(queue_name text, message_id bigint, message jsonb) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_agent   text := message ->> 'agent_id';

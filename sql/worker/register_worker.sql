@@ -4,7 +4,7 @@ create function llmq.register_worker(
   info       jsonb = '{}'
 ) returns uuid
 language sql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   insert into llmq.workers (name, lost_after, info) values (name, lost_after, info) returning id
 $$;

@@ -1,7 +1,7 @@
 -- processing -> pending: given back unfinished. No attempt is counted.
 create function llmq.release_llm_requests(worker_id uuid, request_ids uuid[] = null) returns int
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare

@@ -1,7 +1,7 @@
 -- A worker for whoever claims by hand or in a script: one per session, found again by its backend.
 create function llmq.session_worker() returns uuid
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_name text := format('session %s of %s', pg_backend_pid(), llmq.caller());

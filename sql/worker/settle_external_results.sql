@@ -4,7 +4,7 @@
 -- Lock order: messages as given, each before its request.
 create function llmq.settle_external_results(outcomes jsonb) returns table (message_id bigint, outcome text, error text)
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare

@@ -1,6 +1,6 @@
 create function llmq.take_cancellations(worker_id uuid) returns table (request_id uuid, claim_id bigint)
 language sql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   delete from llmq.cancellations as c
   where c.worker_id = take_cancellations.worker_id

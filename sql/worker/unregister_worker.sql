@@ -1,6 +1,6 @@
 create function llmq.unregister_worker(worker_id uuid) returns boolean
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform llmq.release_llm_requests(worker_id);
