@@ -93,6 +93,7 @@
 --!include worker/mark_processing.sql
 
 -- Finishing
+--!include internal/newest_claims.sql
 --!include internal/write_attempts.sql
 --!include internal/send_replies.sql
 --!include internal/notify_agents.sql
@@ -142,6 +143,7 @@
 --!include operator/ensure_partitions.sql
 --!include internal/weeks_before.sql
 --!include internal/has_results_since.sql
+--!include internal/drop_week.sql
 --!include operator/cleanup_llm_requests.sql
 --!include operator/enable_pgmq.sql
 --!include operator/schema_version.sql

@@ -12,7 +12,11 @@ begin
   return array(
     select pgmq.send_batch('llm_requests', array(
       select case when v_full then
-        jsonb_strip_nulls(to_jsonb(n) - '{id,lane,weight}'::text[]) || jsonb_build_object('request_id', n.id)
+        (
+          select jsonb_object_agg(f.key, f.value) || jsonb_build_object('request_id', n.id)
+          from jsonb_each(to_jsonb(n) - '{id,lane,weight,ordinality}'::text[]) as f
+          where f.value <> 'null'
+        )
       else
         jsonb_build_object('request_id', n.id, 'agent_id', n.agent_id, 'task_type', n.task_type, 'complexity', n.complexity)
       end

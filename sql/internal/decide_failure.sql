@@ -36,7 +36,7 @@ begin
   next_lane := held.lane;
   next_step := held.route_step;
   next_run := v_now;
-  failures := (error_class not in ('capacity', 'out_of_quota', 'configuration', 'lost', 'deadline'))::int;
+  failures := (error_class not in ('capacity', 'out_of_quota', 'configuration', 'too_long', 'lost', 'deadline'))::int;
   waits := (error_class in ('capacity', 'out_of_quota', 'configuration'))::int;
   crashed := (error_class = 'lost')::int;
 

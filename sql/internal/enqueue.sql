@@ -35,7 +35,7 @@ begin
       id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
       agent_id, task_type, complexity
     ) values (
-      v_first.id, v_first.lane, v_first.priority, v_tag, coalesce(v_first.run_at, v_now), v_first.deadline, now(),
+      v_first.id, v_first.lane, v_first.priority, v_tag, greatest(v_first.run_at, v_now), v_first.deadline, now(),
       v_msg_ids[1], v_first.max_attempts, v_first.model is not null, v_first.reply_to is not null,
       v_first.agent_id, v_first.task_type, v_first.complexity
     );
@@ -66,7 +66,7 @@ begin
       (v_tags ->> format('%s/%s/%s', n.lane, n.priority, n.agent_id))::double precision
       + row_number() over (partition by n.lane, n.priority, n.agent_id, coalesce(n.run_at <= v_now, true) order by n.ordinality) / n.weight
     end,
-    coalesce(n.run_at, v_now), n.deadline, now(), v_msg_ids[n.ordinality], n.max_attempts, n.model is not null,
+    greatest(n.run_at, v_now), n.deadline, now(), v_msg_ids[n.ordinality], n.max_attempts, n.model is not null,
     n.reply_to is not null, n.agent_id, n.task_type, n.complexity
   from unnest(new_requests) with ordinality as n;
 end

@@ -1,6 +1,7 @@
 -- processing -> pending (again later, perhaps with another model) or failed. Row by row, since each needs
 -- its own decision; those that end are ended together.
--- Lock order: queue rows in the order of their ids, then model_state.
+-- Lock order: the advisory lock of cool-downs, if a model must cool down (two batches that cool the same two
+-- models in a different order would wait for each other), then queue rows in the order of their ids, model_state.
 create function llmq.fail_requests(failures jsonb)
 returns table (request_id uuid, status text, run_at timestamptz)
 language plpgsql volatile
@@ -15,12 +16,16 @@ declare
   v_class   text;
   v_ended   jsonb := '[]';
 begin
+  if failures @? '$[*].error_class ? (@ == "capacity" || @ == "out_of_quota" || @ == "configuration")' then
+    perform pg_advisory_xact_lock(hashtextextended('llmq.cool_down', 0));
+  end if;
   for v_failure in
-    select f.failure, (f.failure ->> 'request_id')::uuid as id, (f.failure ->> 'claim_id')::bigint as claim_id,
-      f.failure ->> 'error_class' as error_class, f.failure ->> 'error_message' as error_message,
-      (f.failure ->> 'retry_after_ms')::double precision * interval '1 millisecond' as retry_after
-    from jsonb_array_elements(failures) as f (failure)
-    order by 2
+    select f.report as failure, f.request_id as id, f.claim_id,
+      f.report ->> 'error_class' as error_class, f.report ->> 'error_message' as error_message,
+      (f.report ->> 'retry_after_ms')::double precision * interval '1 millisecond' as retry_after
+    from llmq.newest_claims(failures) as f
+    where f.newest
+    order by f.request_id
   loop
     select q.* into v_held
     from llmq.queue as q
@@ -41,7 +46,7 @@ begin
           capacity_waits = q.capacity_waits + v_next.waits,
           crashes = q.crashes + v_next.crashed,
           reasks = q.reasks + coalesce((v_failure.failure ->> 'reasks')::int, 0),
-          calls = q.calls + coalesce(jsonb_array_length(v_failure.failure -> 'calls'), 0),
+          calls = q.calls + jsonb_array_length(coalesce(nullif(v_failure.failure -> 'calls', 'null'), '[]')),
           error_type = llmq.error_type(v_class), error_message = left(v_failure.error_message, 300),
           updated_at = clock_timestamp()
       where q.id = v_held.id;

@@ -55,10 +55,11 @@ begin
     o.response, nullif(o.parsed_response, 'null'), nullif(o.validation_errors, 'null'), nullif(nullif(o.repairs, 'null'), '[]')
   from unnest(v_gone) as g
   join jsonb_to_recordset(outcomes) as o (
-    request_id uuid, status text, response text, parsed_response jsonb, validation_errors jsonb, repairs jsonb,
+    request_id uuid, claim_id bigint, status text, response text, parsed_response jsonb, validation_errors jsonb, repairs jsonb,
     error_type text, error_message text, finish_reason text, failures int, reasks int, crashes int
-  ) on o.request_id = g.id
-  join llmq.models as m on m.lane = g.lane
+  ) on o.request_id = g.id and (o.claim_id is null or o.claim_id = g.claim_id)
+  -- A model that was deleted meanwhile must not take the answer with it.
+  left join llmq.models as m on m.lane = g.lane
   cross join lateral (
     select
       count(*) as calls, sum(a.input_tokens) as input_tokens, sum(a.output_tokens) as output_tokens,

@@ -1,5 +1,6 @@
 -- Rows of that week which already sit in the default partition move along: nothing is ever refused or lost
--- because a partition came late. Dynamic SQL, since the name is the data.
+-- because a partition came late. The default partition is locked before its rows move: one that came in
+-- between would refuse the new partition. Dynamic SQL, since the name is the data.
 create function llmq.make_partition(parent text, partition_name text, from_id uuid, to_id uuid) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -7,6 +8,7 @@ as $$
 declare
   v_key text := case parent when 'attempts' then 'request_id' else 'id' end;
 begin
+  execute format('lock table llmq.%I in access exclusive mode', parent || '_default');
   execute format('create table llmq.%I (like llmq.%I including defaults including constraints including storage including compression)', partition_name, parent);
   execute format(
     'with moved as (delete from llmq.%I where %I >= %L and %I < %L returning *) insert into llmq.%I select * from moved',

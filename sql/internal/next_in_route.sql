@@ -6,6 +6,7 @@ as $$
   from unnest(llmq.route_models(held.complexity, held.task_type)) with ordinality as r (model, step)
   join llmq.models as m on m.name = r.model and not m.paused
   where not held.pinned
+    and not exists (select from llmq.requests as f where f.id = held.id and f.context ->> 'executor' = 'external')
     and r.step > held.route_step
     and m.lane <> held.lane
     and (min_context is null or m.context_window > min_context)

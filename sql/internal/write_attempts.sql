@@ -14,8 +14,9 @@ as $$
     left(c.error_message, 2000), c.provider_request_id, c.finish_reason, c.output_mode, c.input_tokens,
     c.output_tokens, c.cached_input_tokens, c.reasoning_tokens, c.cost_usd
   from unnest(held) as h
-  join jsonb_to_recordset(outcomes) as o (request_id uuid, calls jsonb) on o.request_id = h.id
-  join llmq.models as m on m.lane = h.lane
+  join jsonb_to_recordset(outcomes) as o (request_id uuid, claim_id bigint, calls jsonb)
+    on o.request_id = h.id and (o.claim_id is null or o.claim_id = h.claim_id)
+  left join llmq.models as m on m.lane = h.lane
   cross join lateral rows from (jsonb_to_recordset(o.calls) as (
     outcome text, started_at timestamptz, finished_at timestamptz, latency_ms int, first_byte_ms int,
     status_code smallint, error_message text, provider_request_id text, finish_reason text, output_mode text,

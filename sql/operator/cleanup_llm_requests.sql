@@ -1,8 +1,13 @@
 -- Retention. A week whose every request finished before the limit is dropped as a table; what remains of
 -- other weeks is deleted in batches, oldest first. Requests that are not finished are never touched.
+--
+-- A drop needs the table for itself. Behind a long reader (pg_dump) it would wait, and everybody behind it: so
+-- it gives up soon, and the next call tries again. It looks once more under the lock: a request of that week
+-- may have been retried meanwhile.
 create function llmq.cleanup_llm_requests(retention interval = null, max_rows int = 10000) returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '700ms'
 as $$
 declare
   v_limit   timestamptz := clock_timestamp() - coalesce(retention, (llmq.setting('retention_days'))::int * interval '1 day');
@@ -18,10 +23,8 @@ begin
     return 0;
   end if;
   for v_week in select w.* from llmq.weeks_before(v_limit) as w loop
-    continue when exists (select from llmq.queue as q where q.id >= v_week.from_id and q.id < v_week.to_id);
-    execute format('select count(*) from llmq.%I', 'results_' || v_week.suffix) into v_rows;
-    continue when llmq.has_results_since(v_week.suffix, v_limit);
-    execute format('drop table llmq.%I, llmq.%I, llmq.%I', 'results_' || v_week.suffix, 'requests_' || v_week.suffix, 'attempts_' || v_week.suffix);
+    v_rows := llmq.drop_week(v_week.suffix, v_week.from_id, v_week.to_id, v_limit);
+    continue when v_rows is null;
     delete from llmq.idempotency_keys as k where k.request_id >= v_week.from_id and k.request_id < v_week.to_id;
     delete from llmq.tool_results as t where t.request_id >= v_week.from_id and t.request_id < v_week.to_id;
     v_removed := v_removed + v_rows;

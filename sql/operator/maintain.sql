@@ -10,7 +10,10 @@ begin
   if (select s.swept_at from llmq.sweep_state as s) > clock_timestamp() - interval '900 milliseconds' then
     return null;
   end if;
-  update llmq.sweep_state as s set swept_at = clock_timestamp() where s.only_one;
+  -- A claim whose transaction stays open holds this row: not a reason to leave lost requests where they are.
+  update llmq.sweep_state as s
+  set swept_at = clock_timestamp()
+  where s.only_one = any (array(select w.only_one from llmq.sweep_state as w for update skip locked));
   return jsonb_build_object(
     'recovered', llmq.recover_lost_llm_requests(),
     'expired', llmq.expire_llm_requests(),

@@ -8,13 +8,14 @@ declare
   v_done uuid[];
 begin
   v_done := llmq.finish_requests((
-    select jsonb_agg(a.answer || '{"status": "completed"}' order by a.place)
-    from jsonb_array_elements(answers) with ordinality as a (answer, place)
+    select jsonb_agg(a.report || jsonb_build_object('status', 'completed', 'claim_id', a.claim_id) order by a.place)
+    from llmq.newest_claims(answers) as a
+    where a.newest
   ));
   perform llmq.note_success(v_done);
   return query
-  select (a.answer ->> 'request_id')::uuid, (a.answer ->> 'request_id')::uuid = any (v_done)
-  from jsonb_array_elements(answers) with ordinality as a (answer, place)
+  select a.request_id, a.newest and a.request_id = any (v_done)
+  from llmq.newest_claims(answers) as a
   order by a.place;
 end
 $$;

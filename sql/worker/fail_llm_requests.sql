@@ -9,12 +9,9 @@ begin
   perform llmq.check_failure_list(failures);
   return query
   with done as materialized (select d.* from llmq.fail_requests(failures) as d)
-  select f.id, d.request_id is not null, d.status, d.run_at
-  from (
-    select (e.failure ->> 'request_id')::uuid as id, e.place
-    from jsonb_array_elements(failures) with ordinality as e (failure, place)
-  ) as f
-  left join done as d on d.request_id = f.id
+  select f.request_id, d.request_id is not null, d.status, d.run_at
+  from llmq.newest_claims(failures) as f
+  left join done as d on d.request_id = f.request_id and f.newest
   order by f.place;
 end
 $$;

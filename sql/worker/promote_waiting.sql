@@ -81,7 +81,11 @@ begin
   if v_rows < max_rows then
     update llmq.sweep_state as s
     set promoted_until = v_now - interval '2 seconds'
-    where s.only_one and s.promoted_until < v_now - interval '2.1 seconds';
+    where s.only_one = any (array(
+      select w.only_one from llmq.sweep_state as w
+      where w.promoted_until < v_now - interval '2.1 seconds'
+      for update skip locked
+    ));
   end if;
   return v_rows;
 end

@@ -8,10 +8,11 @@ declare
   v_start text;
   v_id   uuid;
 begin
+  -- Null when the owner of this function may not see the caller's session.
   select a.backend_start::text into v_start from pg_catalog.pg_stat_activity as a where a.pid = pg_backend_pid();
   update llmq.workers as w
   set heartbeat_at = clock_timestamp()
-  where w.name = v_name and w.info ->> 'backend_start' = v_start
+  where w.name = v_name and w.info ->> 'backend_start' is not distinct from v_start
   returning w.id into v_id;
   if not found then
     insert into llmq.workers (name, lost_after, info)

@@ -4,6 +4,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform llmq.release_llm_requests(worker_id);
+  delete from llmq.cancellations as c where c.worker_id = unregister_worker.worker_id;
   delete from llmq.workers as w where w.id = worker_id;
   return found;
 end
