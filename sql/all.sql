@@ -64,6 +64,7 @@
 --!include internal/check_reply_to.sql
 --!include internal/check_request.sql
 --!include internal/check_request_list.sql
+--!include internal/first_unreadable.sql
 --!include internal/reserve_idempotency_key.sql
 --!include internal/next_tag.sql
 --!include internal/copy_to_pgmq.sql

@@ -46,6 +46,9 @@ begin
     get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,
       v_hint = pg_exception_hint;
     -- A value of the wrong type (a date that is none) is the caller's input too.
+    if v_state like '22%' then
+      v_index := coalesce(llmq.first_unreadable(requests), v_index);
+    end if;
     raise exception using errcode = case when v_state like '22%' then 'LQ001' else v_state end,
       message = format('requests[%s]: %s', v_index, v_message), detail = v_detail,
       hint = coalesce(nullif(v_hint, ''), 'Nothing was stored.');
