@@ -35,7 +35,7 @@ agent_id: the agent_id of submits.
 weight: 0.01 to 1000, 1 for a new one: its share of a model's starts beside other waiting agents of the same priority.
 max_concurrency: stored, not enforced yet.
 daily_budget_usd: stored, not enforced yet.
-owner: a database role; only its members (and the owner of the schema) see or submit this agent's requests.
+owner: a database role; only its members, llmq_admin and the owner of the schema see or submit this agent's requests.
 paused: stored, not enforced yet.
 Errors: LQ001.
 Example: select llmq.configure_agent('support', weight => 3, owner => 'support_app');$$;

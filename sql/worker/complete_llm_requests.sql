@@ -21,4 +21,4 @@ end
 $$;
 comment on function llmq.complete_llm_requests(jsonb) is
 $$Stores the answers of a batch in one statement. applied is false for a request that this claim no longer holds: nothing was changed for it.
-answers: [{"request_id", "claim_id", "response", "parsed_response", "repairs", "finish_reason", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. Always give claim_id: without it the answer is taken whoever holds the request.$$;
+answers: [{"request_id", "claim_id", "response", "parsed_response", "repairs", "finish_reason", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. Without its claim_id an answer changes nothing.$$;

@@ -41,4 +41,5 @@ begin
 end
 $$;
 comment on function llmq.read_external_results(int) is
-  'Messages of the pgmq queue llm_results ({"request_id", "response"} or {"request_id", "error"}) with the schema of their requests; request_id is null when no unfinished request has it.';
+$$Reads answers of external workers from the pgmq queue llm_results ({"request_id", "response"} or {"request_id", "error", "error_type"}), with the schema and tools of their requests. request_id is null when no unfinished request has it. A message is hidden from other readers for 30 seconds: check it and call llmq.settle_external_results().
+max_messages: the most to read.$$;
