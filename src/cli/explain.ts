@@ -1,7 +1,7 @@
 import { UsageError } from "../errors.ts";
 import type { Command, CommandContext } from "./context.ts";
 import { withDatabase } from "./database.ts";
-import { clockTime, count, duration } from "./format.ts";
+import { clockTime, count, duration, printable } from "./format.ts";
 import { statusStyle } from "./status-style.ts";
 import { table } from "./terminal.ts";
 
@@ -72,7 +72,7 @@ function explanationLines({ out }: CommandContext, it: Explanation): string[] {
   const model = it.provider === undefined ? it.model : `${it.model} (${it.provider})`;
   return [
     `${out.style(statusStyle(it.status), it.status)}  ${out.style("dim", it.request_id)}`,
-    `  ${it.why}`,
+    `  ${printable(it.why)}`,
     "",
     ...fact("model", model),
     ...fact("route", it.route?.join(", then ")),
@@ -80,7 +80,7 @@ function explanationLines({ out }: CommandContext, it: Explanation): string[] {
       "ahead",
       it.ahead === undefined ? undefined : `${count(it.ahead)}${it.ahead >= 10_000 ? " or more" : ""}`,
     ),
-    ...fact("not before", it.status === "pending" ? timeOf(it.run_at) : undefined),
+    ...fact("not before", it.status === "pending" && isAhead(it.run_at) ? timeOf(it.run_at) : undefined),
     ...fact("cools down", it.cooling_until === undefined ? undefined : `until ${timeOf(it.cooling_until)}`),
     ...fact("deadline", timeOf(it.deadline)),
     ...fact("error", it.error_type),
@@ -108,11 +108,15 @@ function calls(out: CommandContext["out"], list: ExplainedCall[]): string[] {
     out.style(call.outcome === "answered" ? "green" : "red", call.outcome),
     call.latency_ms === undefined ? "" : duration(call.latency_ms),
     call.input_tokens === undefined ? "" : `${count(call.input_tokens)} + ${count(call.output_tokens ?? 0)}`,
-    [call.status_code, call.error_message].filter(Boolean).join(" "),
+    printable([call.status_code, call.error_message].filter(Boolean).join(" ")),
   ]);
   return table(out, ["call", "at", "model", "outcome", "took", "tokens", "error"], rows, [0, 4, 5]);
 }
 
 function timeOf(text: string | undefined): string | undefined {
   return text === undefined ? undefined : clockTime(new Date(text));
+}
+
+function isAhead(time: string | undefined): boolean {
+  return time !== undefined && Date.parse(time) > Date.now();
 }

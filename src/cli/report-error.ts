@@ -61,6 +61,8 @@ function ofDatabase(error: unknown, { code, message, hint }: ErrorReport): Parti
       hint: hint ?? "Check DATABASE_URL, and that the server runs and lets this machine in.",
     };
   }
+  // Class 22: a value that is none of its type, such as an interval.
+  if (code?.startsWith("22")) return { exitCode: 2 };
   switch (code) {
     case "28P01":
     case "28000":

@@ -1,11 +1,11 @@
-type Style = "green" | "red" | "yellow" | "blue" | "gray";
+type Style = "green" | "red" | "yellow" | "blue" | "cyan" | "gray";
 
 const STYLES: Record<string, Style> = {
   completed: "green",
   failed: "red",
   cancelled: "yellow",
   processing: "blue",
-  pending: "gray",
+  pending: "cyan",
 };
 
 /** One colour per status, wherever a status is shown. */

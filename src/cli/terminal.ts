@@ -60,7 +60,7 @@ export function table(
     header
       .map((_, column) => {
         const cell = row[column] ?? "";
-        if (column === last) return terminal.isTTY ? clip(cell, room) : cell;
+        if (column === last) return clip(cell, terminal.isTTY ? room : Number.POSITIVE_INFINITY);
         const padding = " ".repeat((widths[column] ?? 0) - widthOf(cell));
         return numeric.includes(column) ? padding + cell : cell + padding;
       })

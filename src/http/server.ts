@@ -42,6 +42,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       })
       .then((made) => send(request, response, made));
   });
+  let stopped: Promise<void> | null = null;
   server.headersTimeout = 10_000;
   server.requestTimeout = 10_000;
 
@@ -78,14 +79,16 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
           );
         });
       }),
-    stop: () =>
-      new Promise((resolve) => {
+    stop() {
+      stopped ??= new Promise((resolve) => {
         if (!server.listening) return resolve();
         server.close(() => resolve());
         server.closeIdleConnections();
         // A scraper that keeps its connection busy does not hold up a shutdown.
         setTimeout(() => server.closeAllConnections(), 1_000).unref();
-      }),
+      });
+      return stopped;
+    },
   };
 }
 

@@ -1,0 +1,15 @@
+import type { Command } from "./context.ts";
+import { withDatabase } from "./database.ts";
+import { readStatus } from "./status-query.ts";
+import { statusLines } from "./status-screen.ts";
+
+export type StatusOptions = { json?: boolean };
+
+/** `llmq status` */
+export const runStatus: Command<StatusOptions> = async (context, options) =>
+  await withDatabase(context, async ({ pool, url, embedded }) => {
+    const status = await readStatus(pool);
+    if (options.json) context.out.line(JSON.stringify(status, null, 2));
+    else for (const line of statusLines(context.out, status, { url, embedded })) context.out.line(line);
+    return 0;
+  });
