@@ -183,7 +183,8 @@ test("a wait survives the loss of every connection", async () => {
   const waiting = client.wait(id);
   await waitForBackend(database, { queryContains: "from llmq.llm_requests", state: "idle" });
   await database.query(
-    "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and (application_name = 'cut' or query ilike '%listen%') and pid <> pg_backend_pid()",
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and application_name in ('cut', 'llmq client listener')`,
   );
   await complete(database, id);
   expect(await waiting).toMatchObject({ status: "completed" });
@@ -238,7 +239,7 @@ describe("close", () => {
     await client.close();
     await eventually(async () => {
       const rows = await database.query(
-        "select 1 from pg_stat_activity where datname = current_database() and application_name = 'llmq client'",
+        "select 1 from pg_stat_activity where datname = current_database() and application_name like 'llmq client%'",
       );
       return rows.length === 0;
     });
