@@ -7,7 +7,7 @@ import {
   resultChannel,
   WaitTimeoutError,
 } from "../../src/index.ts";
-import type { TestDatabase } from "../support/database.ts";
+import { type TestDatabase, testServer } from "../support/database.ts";
 import { eventually, waitForBackend } from "../support/eventually.ts";
 import { clientFactory, complete, createClientDatabase, fail, hello, spyOn } from "./support.ts";
 
@@ -208,6 +208,25 @@ test("a wait goes on when the looks fail, and ends when the tables are gone", as
 
   const empty = clients.create({ connectionString: database.url.replace(database.name, "postgres") });
   await expect(empty.wait(id)).rejects.toMatchObject({ code: "42P01" });
+});
+
+test.skipIf(!testServer().hasRoles)("the role llmq_client is enough for all of it", async () => {
+  const url = new URL(database.url);
+  url.searchParams.set("options", `${url.searchParams.get("options")} -c role=llmq_client`);
+  const client = clients.create({ connectionString: url.href.replaceAll("+", "%20") });
+  const asked = client.ask({ ...hello(), taskType: "as llmq_client", idempotencyKey: "role" });
+  const id = await pending("as llmq_client");
+  expect((await client.explain(id)).status).toBe("pending");
+  expect((await client.get(id)).messages).toEqual(hello().messages);
+  await fail(database, id, "no");
+  await expect(asked).rejects.toBeInstanceOf(RequestFailedError);
+  expect(await client.retry(id)).toBe(true);
+  expect(await client.cancel(id)).toBe(true);
+  const seen: string[] = [];
+  client.onResult("ada", (request) => void seen.push(request.id));
+  const [last] = await client.submitMany([hello()]);
+  await complete(database, last as string);
+  await eventually(() => seen.includes(last as string));
 });
 
 describe("close", () => {

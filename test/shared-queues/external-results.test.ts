@@ -187,6 +187,20 @@ describe.skipIf(!testServer().hasPgmq)("external results", () => {
     expect(await answer(open, { response: "after all" })).toMatchObject({ status: "completed" });
   });
 
+  test.skipIf(!testServer().hasRoles)("the role llmq_worker is enough to run the loop", async () => {
+    const url = new URL(database.url);
+    url.searchParams.set("options", `${url.searchParams.get("options")} -c role=llmq_worker`);
+    const pool = database.pool({ connectionString: url.href.replaceAll("+", "%20") });
+    const id = await submit(schema);
+    await send(database, "job_results", [{ agent_id: "ada" }]);
+    const { lines } = loops.start({ pool });
+    expect(await answer(id, { response: { city: "Rome", population: 1 } })).toMatchObject({
+      status: "completed",
+    });
+    await eventually(async () => (await left(database, "job_results")) === 0);
+    expect(lines).toEqual([]);
+  });
+
   test("two answers for one request in one batch: the first wins, the second is set aside", async () => {
     await database.query("delete from llmq.set_aside");
     const id = await submit();
