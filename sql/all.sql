@@ -68,6 +68,7 @@
 --!include internal/reserve_idempotency_key.sql
 --!include internal/next_tag.sql
 --!include internal/copy_to_pgmq.sql
+--!include internal/enqueue_one.sql
 --!include internal/enqueue.sql
 --!include client/submit_llm_request.sql
 --!include client/submit_llm_requests.sql

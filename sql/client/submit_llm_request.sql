@@ -34,7 +34,7 @@ begin
       return v_existing;
     end if;
   end if;
-  perform llmq.enqueue(array[v_new]);
+  perform llmq.enqueue_one(v_new);
   return v_new.id;
 end
 $$;

@@ -9,9 +9,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now     timestamptz := clock_timestamp();
-  v_first   llmq.new_request := new_requests[1];
   v_msg_ids bigint[];
-  v_tag     double precision;
   v_tags    jsonb := '{}';
   v_groups  int;
   v_group   record;
@@ -26,21 +24,6 @@ begin
   from unnest(new_requests) as n;
 
   v_msg_ids := llmq.copy_to_pgmq(new_requests);
-
-  if cardinality(new_requests) = 1 then
-    if v_first.run_at is null or v_first.run_at <= v_now then
-      v_tag := llmq.next_tag(v_first.lane, v_first.priority, v_first.agent_id) + 1 / v_first.weight;
-    end if;
-    insert into llmq.queue (
-      id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
-      agent_id, task_type, complexity
-    ) values (
-      v_first.id, v_first.lane, v_first.priority, v_tag, greatest(v_first.run_at, v_now), v_first.deadline, now(),
-      v_msg_ids[1], v_first.max_attempts, v_first.model is not null, v_first.reply_to is not null,
-      v_first.agent_id, v_first.task_type, v_first.complexity
-    );
-    return;
-  end if;
 
   -- The lock table is finite: a call with many agents leaves its rows to promotion.
   select count(*) into v_groups
