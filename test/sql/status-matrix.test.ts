@@ -155,7 +155,12 @@ const actions: [string, Action, Expected][] = [
   [
     "mark_failed for good",
     (on, { id }) =>
-      callOne(on, "mark_failed", { request_id: id, error_type: "exception", error_message: "x", retry: false }),
+      callOne(on, "mark_failed", {
+        request_id: id,
+        error_type: "exception",
+        error_message: "x",
+        retry: false,
+      }),
     onlyProcessing("failed", "failed"),
   ],
   [
@@ -205,7 +210,8 @@ const actions: [string, Action, Expected][] = [
   ],
   [
     "fail_llm_requests with an unknown error_class",
-    (on, s) => applied(on, "fail_llm_requests", "failures", { ...report(s, s.claimId), error_class: "tired" }),
+    (on, s) =>
+      applied(on, "fail_llm_requests", "failures", { ...report(s, s.claimId), error_class: "tired" }),
     never("LQ001"),
   ],
   [
@@ -213,7 +219,8 @@ const actions: [string, Action, Expected][] = [
     async (on, { id }) =>
       callOne(on, "release_llm_requests", {
         worker_id:
-          (await on.query("select worker_id from llmq.queue where id = $1", [id])).rows[0]?.worker_id ?? unknownId,
+          (await on.query("select worker_id from llmq.queue where id = $1", [id])).rows[0]?.worker_id ??
+          unknownId,
         request_ids: [id],
       }),
     { ...never(0), processing: [1, "pending"] },
