@@ -8,7 +8,7 @@ declare
   v_fault text;
   v_known constant text[] := array[
     'temperature', 'max_tokens', 'top_p', 'top_k', 'seed', 'stop', 'presence_penalty', 'frequency_penalty', 'tool_choice',
-    'reasoning_effort', 'provider_options', 'validation_retries', 'timeout', 'share', 'cache_seconds'
+    'reasoning_effort', 'provider_options', 'validation_retries', 'timeout'
   ];
 begin
   if settings is null then
@@ -32,10 +32,8 @@ begin
       when 'presence_penalty' then llmq.number_fault(v_value, -2, 2, false)
       when 'frequency_penalty' then llmq.number_fault(v_value, -2, 2, false)
       when 'validation_retries' then llmq.number_fault(v_value, 0, 10, true)
-      when 'cache_seconds' then llmq.number_fault(v_value, 0, 2147483647, true)
       when 'timeout' then
         case when v_value = '0' then 'must be more than 0 seconds' else llmq.number_fault(v_value, 0, 86400, false) end
-      when 'share' then case when jsonb_typeof(v_value) <> 'boolean' then 'must be true or false' end
       when 'reasoning_effort' then
         case when v_value not in ('"none"', '"minimal"', '"low"', '"medium"', '"high"', '"xhigh"')
           then 'must be none, minimal, low, medium, high or xhigh' end

@@ -219,8 +219,8 @@ describe("settings", () => {
   accepts("check_settings", [
     undefined,
     {},
-    { temperature: 0, top_p: 1, top_k: 1, seed: -7, max_tokens: 100, timeout: 0.5, share: false },
-    { temperature: 2, presence_penalty: -2, frequency_penalty: 2, validation_retries: 0, cache_seconds: 0 },
+    { temperature: 0, top_p: 1, top_k: 1, seed: -7, max_tokens: 100, timeout: 0.5 },
+    { temperature: 2, presence_penalty: -2, frequency_penalty: 2, validation_retries: 0 },
     { validation_retries: 10, timeout: 86_400, seed: Number.MAX_SAFE_INTEGER, stop: "END" },
     { stop: Array.from({ length: 16 }, () => "x"), provider_options: { openai: { store: false } } },
     { tool_choice: { type: "function", function: { name: "get_weather" } }, provider_options: {} },
@@ -268,15 +268,13 @@ describe("settings", () => {
     [{ validation_retries: 11 }, "settings.validation_retries must be an integer from 0 to 10"],
     [{ timeout: 0 }, "settings.timeout must be more than 0 seconds"],
     [{ timeout: 86_401 }, "settings.timeout must be a number from 0 to 86400"],
-    [{ share: 1 }, "settings.share must be true or false"],
-    [{ cache_seconds: -1 }, "settings.cache_seconds must be an integer from 0 to 2147483647"],
   ]);
 
   it("an unknown key is answered with the known ones", async () => {
     const refusal = await call("check_settings", { temperatur: 1 });
     expect(refusal?.hint).toContain(
       "temperature, max_tokens, top_p, top_k, seed, stop, presence_penalty, frequency_penalty, tool_choice, " +
-        "reasoning_effort, provider_options, validation_retries, timeout, share, cache_seconds",
+        "reasoning_effort, provider_options, validation_retries, timeout",
     );
   });
 });
