@@ -18,7 +18,8 @@ create type llmq.new_request as (
   reply_to        text,
   parent_id       uuid,
   lane            integer,
-  weight          double precision
+  weight          double precision,
+  external        boolean
 );
 comment on type llmq.new_request is 'Internal: a checked and routed request on its way into llmq.requests and llmq.queue.';
 

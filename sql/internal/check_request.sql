@@ -47,8 +47,9 @@ begin
 
   -- All that the database knows about it in one statement: five look-ups cost less than the start of a second.
   select
-    coalesce(a.weight, 1), a.owner, coalesce(check_request.max_attempts, s.value::int), r.model, m.lane
-  into v_new.weight, v_owner, v_new.max_attempts, v_first, v_new.lane
+    coalesce(a.weight, 1), a.owner, coalesce(check_request.max_attempts, s.value::int), r.model, m.lane,
+    p.kind = 'external'
+  into v_new.weight, v_owner, v_new.max_attempts, v_first, v_new.lane, v_new.external
   from llmq.settings as s
   left join llmq.agents as a on a.agent_id = check_request.agent_id
   left join lateral (
@@ -59,6 +60,7 @@ begin
     end as model
   ) as r on true
   left join llmq.models as m on m.name = r.model
+  left join llmq.providers as p on p.name = m.provider
   where s.name = 'max_attempts';
 
   if v_owner is not null and not llmq.may_use_agent(agent_id) then

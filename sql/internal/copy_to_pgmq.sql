@@ -10,14 +10,14 @@ as $$
     -- Not jsonb_strip_nulls(): it would reach into the messages, where "content": null is part of a call.
     (
       select jsonb_object_agg(f.key, f.value) || jsonb_build_object('request_id', new.id)
-      from jsonb_each(to_jsonb(new) - '{id,lane,weight}'::text[]) as f
+      from jsonb_each(to_jsonb(new) - '{id,lane,weight,external}'::text[]) as f
       where f.value <> 'null'
     )
   else
     jsonb_build_object('request_id', new.id, 'agent_id', new.agent_id, 'task_type', new.task_type, 'complexity', new.complexity)
-  end
+  end || case when new.external then '{"executor": "external"}'::jsonb else '{}' end
 $$;
-comment on function llmq.pgmq_message(llmq.new_request, jsonb) is 'Internal: the message of one request: a reference, or with the setting pgmq_payload = full the whole of it.';
+comment on function llmq.pgmq_message(llmq.new_request, jsonb) is 'Internal: the message of one request: a reference, or with the setting pgmq_payload = full the whole of it. "executor": "external" marks those that wait for an external worker.';
 
 create function llmq.copy_to_pgmq(new_requests llmq.new_request[]) returns bigint[]
 language plpgsql volatile

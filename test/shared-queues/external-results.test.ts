@@ -51,6 +51,7 @@ describe.skipIf(!testServer().hasPgmq)("external results", () => {
       request_id: id,
       agent_id: "ada",
       task_type: "chat",
+      executor: "external",
       complexity: "medium",
     });
     const listener = await database.connect();
