@@ -1,0 +1,60 @@
+/** Code blocks of Markdown pages, and psql's way of running those in SQL. */
+import type pg from "pg";
+
+export type Snippet = {
+  language: string;
+  code: string;
+  /** Line of its first line of code, from 1. */
+  line: number;
+  /** The reason in `<!-- not run: reason -->` above the block; null when there is none. */
+  notRun: string | null;
+};
+
+export function snippetsOf(markdown: string): Snippet[] {
+  const lines = markdown.split("\n");
+  const snippets: Snippet[] = [];
+  for (let at = 0; at < lines.length; at += 1) {
+    const language = /^```(\w+)$/.exec(lines[at] ?? "")?.[1];
+    if (language === undefined) continue;
+    const end = lines.indexOf("```", at);
+    const notRun = /^<!-- not run: (.+) -->$/.exec(lines[at - 1] ?? "")?.[1] ?? null;
+    snippets.push({ language, code: lines.slice(at + 1, end).join("\n"), line: at + 2, notRun });
+    at = end;
+  }
+  return snippets;
+}
+
+/** Runs what psql would: statements one after the other, `\gset`, and variables as `:'name'`. */
+export async function runLikePsql(
+  client: pg.ClientBase,
+  code: string,
+  variables: Map<string, string>,
+): Promise<void> {
+  for (const { text, keeps } of statementsOf(code)) {
+    const filled = text.replaceAll(/:'(\w+)'/g, (_, name: string) => {
+      const value = variables.get(name);
+      if (value === undefined) throw new Error(`the variable ${name} is not set`);
+      return `'${value.replaceAll("'", "''")}'`;
+    });
+    const { rows } = await client.query(filled);
+    if (!keeps) continue;
+    if (rows.length !== 1) throw new Error(`\\gset got ${rows.length} rows from: ${text}`);
+    for (const [name, value] of Object.entries(rows[0])) variables.set(name, String(value));
+  }
+}
+
+/** A statement ends with `;` or `\gset` at the end of a line, outside of dollar quotes. */
+function statementsOf(code: string): { text: string; keeps: boolean }[] {
+  const statements: { text: string; keeps: boolean }[] = [];
+  let text = "";
+  for (const line of code.split("\n")) {
+    text += `${line}\n`;
+    const end = /(;|\\gset)\s*(--.*)?$/.exec(line);
+    if (end === null || text.split("$$").length % 2 === 0) continue;
+    const keeps = end[1] === "\\gset";
+    statements.push({ text: keeps ? text.replace("\\gset", "") : text, keeps });
+    text = "";
+  }
+  if (text.replaceAll(/--.*$/gm, "").trim() !== "") throw new Error(`this statement does not end: ${text}`);
+  return statements;
+}
