@@ -1,5 +1,9 @@
 -- processing -> pending: given back unfinished. No attempt is counted.
-create function llmq.release_llm_requests(worker_id uuid, request_ids uuid[] = null) returns int
+create function llmq.release_llm_requests(
+  worker_id     uuid,
+  request_ids   uuid[] = null,
+  except_claims bigint[] = null
+) returns int
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -12,6 +16,7 @@ begin
     from llmq.queue as q
     where q.status = 'processing' and q.worker_id = worker_id
       and (request_ids is null or q.id = any (request_ids))
+      and (except_claims is null or q.claim_id <> all (except_claims))
     order by q.id
     for update
   ),
@@ -32,7 +37,8 @@ begin
   return cardinality(v_held);
 end
 $$;
-comment on function llmq.release_llm_requests(uuid, uuid[]) is
+comment on function llmq.release_llm_requests(uuid, uuid[], bigint[]) is
 $$Gives unfinished requests of a worker back: pending again, no attempt counted, a ledger row released for each. Returns how many.
 worker_id: who holds them.
-request_ids: only these; null: everything it holds.$$;
+request_ids: only these; null: everything it holds.
+except_claims: not what it holds by these claim_ids. A worker that lost the answer of a claim gives back what it does not know of by naming all it knows.$$;

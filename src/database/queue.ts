@@ -165,11 +165,12 @@ export function createQueueDatabase(pool: Pool) {
         runAt: row.run_at,
       }));
     },
-    async release(workerId: string, requestIds: string[]): Promise<number> {
-      const { rows } = await pool.query("select llmq.release_llm_requests($1, $2) as released", [
-        workerId,
-        requestIds,
-      ]);
+    /** Gives back what this worker holds by any other claim than these; how many. */
+    async releaseAllBut(workerId: string, claimIds: string[]): Promise<number> {
+      const { rows } = await pool.query(
+        "select llmq.release_llm_requests($1, except_claims => $2::bigint[]) as released",
+        [workerId, claimIds],
+      );
       return rows[0].released;
     },
     /** From now on submits notify; true when they did not before, so that one more look is due. */

@@ -5,10 +5,11 @@ import type { AbortReason } from "./process-request.ts";
 /** Timers of Node overflow beyond this; a later deadline is looked at again then. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-type Call = { request: ClaimedRequest; controller: AbortController; deadlineTimer: NodeJS.Timeout | null };
+type Call = { controller: AbortController; deadlineTimer: NodeJS.Timeout | null };
 
 export type InFlight = {
   readonly size: number;
+  claimIds(): string[];
   /** Registers a call; its signal aborts with an `AbortReason`. */
   add(request: ClaimedRequest): AbortSignal;
   remove(claimId: string): void;
@@ -23,23 +24,29 @@ export function createInFlight(): InFlight {
     calls.get(claimId)?.controller.abort(reason);
   }
 
-  function armDeadline(claimId: string): void {
-    const call = calls.get(claimId);
-    if (call?.request.deadline == null) return;
-    const leftMs = call.request.deadline.getTime() - Date.now();
+  /** `endsAt` is on the clock of `performance.now()`. */
+  function armDeadline(claimId: string, call: Call, endsAt: number): void {
+    const leftMs = endsAt - performance.now();
     if (leftMs <= 0) return abort(claimId, "deadline");
-    call.deadlineTimer = setTimeout(() => armDeadline(claimId), Math.min(leftMs, MAX_TIMER_MS));
+    call.deadlineTimer = setTimeout(
+      () => armDeadline(claimId, call, endsAt),
+      Math.min(Math.ceil(leftMs), MAX_TIMER_MS),
+    );
   }
 
   return {
     get size() {
       return calls.size;
     },
-    add(request) {
-      const controller = new AbortController();
-      calls.set(request.claimId, { request, controller, deadlineTimer: null });
-      armDeadline(request.claimId);
-      return controller.signal;
+    claimIds: () => [...calls.keys()],
+    add({ claimId, deadline, startedAt }) {
+      const call: Call = { controller: new AbortController(), deadlineTimer: null };
+      calls.set(claimId, call);
+      // Both times are the database's: the clock of this machine may be wrong, or jump.
+      if (deadline !== null) {
+        armDeadline(claimId, call, performance.now() + deadline.getTime() - startedAt.getTime());
+      }
+      return call.controller.signal;
     },
     remove(claimId) {
       const call = calls.get(claimId);

@@ -13,61 +13,73 @@ import type {
   QueueDatabase,
   RequestOutcome,
 } from "../database/queue.ts";
+import { storageErrorKind } from "./storage-error.ts";
 
 const MAX_BATCH = 500;
-const MAX_RETRY_MS = 5_000;
+/** In UTF-16 code units of the answers; a message to Postgres ends at 1 GB, a string in Node at half of that. */
+const MAX_BATCH_LENGTH = 8_000_000;
+const FIRST_RETRY_MS = 50;
+const MAX_RETRY_MS = 2_000;
+/** So often an error that may lie in the data is taken for one of the server. */
+const MAX_UNCLEAR = 4;
 
 export type OutcomeWriter = {
-  /** Takes an outcome; resolves when it is stored. Never rejects. */
+  /** Takes an outcome; resolves when it is stored, with null when it never will be. Never rejects. */
   write(outcome: RequestOutcome): Promise<AppliedOutcome | null>;
   /** Outcomes that are not stored yet. */
   readonly pending: number;
-  /** Resolves when everything handed in so far is stored. */
-  drain(): Promise<void>;
-  /** Stop trying when the database stays away: what is left is given up to recovery. */
+  /** Their claims. */
+  claimIds(): string[];
+  /** Stop trying: what is left is given up to recovery, also the batch under way. */
   abandon(): void;
 };
 
-type Entry = { outcome: RequestOutcome; settle: (applied: AppliedOutcome | null) => void };
+type Entry = {
+  outcome: RequestOutcome;
+  settle: (applied: AppliedOutcome | null) => void;
+};
 
-export function createOutcomeWriter(database: QueueDatabase, logger: Logger): OutcomeWriter {
-  let waiting: Entry[] = [];
-  let writing = 0;
-  let running: Promise<void> | null = null;
+export function createOutcomeWriter(
+  database: Pick<QueueDatabase, "complete" | "fail">,
+  logger: Logger,
+): OutcomeWriter {
+  const waiting: Entry[] = [];
+  const unsettled = new Set<Entry>();
+  let running = false;
   const abandoned = new AbortController();
 
   async function run(): Promise<void> {
+    running = true;
     while (waiting.length > 0) {
-      const batch = waiting.slice(0, MAX_BATCH);
-      waiting = waiting.slice(MAX_BATCH);
-      writing = batch.length;
+      const batch = waiting.splice(0, batchLength(waiting));
       await Promise.all([
         store(batch.filter((entry) => entry.outcome.kind === "completed")),
         store(batch.filter((entry) => entry.outcome.kind === "failed")),
       ]);
-      writing = 0;
     }
-    running = null;
+    running = false;
   }
 
   async function store(entries: Entry[]): Promise<void> {
     if (entries.length === 0) return;
-    let retryMs = 50;
+    let retryMs = FIRST_RETRY_MS;
+    let unclear = 0;
     while (!abandoned.signal.aborted) {
       try {
-        settle(entries, await send(entries.map((entry) => entry.outcome)));
+        const applied = await unlessAbandoned(send(entries));
+        for (const [index, entry] of entries.entries()) settle(entry, applied?.[index] ?? null);
         return;
       } catch (error) {
-        if (refusedByDatabase(error)) return isolate(entries, error);
-        logger.warn(
-          { err: error, outcomes: entries.length, retryMs },
-          "could not store outcomes, trying again",
-        );
+        const kind = storageErrorKind(error);
+        if (kind === "unclear") unclear += 1;
+        if (kind === "refused" || unclear >= MAX_UNCLEAR) return isolate(entries, error);
+        const fields = { err: error, outcomes: entries.length, retryMs };
+        logger.warn(fields, "could not store outcomes, trying again");
         await sleep(retryMs, undefined, { signal: abandoned.signal }).catch(() => undefined);
         retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
       }
     }
-    for (const entry of entries) entry.settle(null);
+    for (const entry of entries) settle(entry, null);
   }
 
   /** One bad outcome must not hold up the batch: halve it until it stands alone, then report it as failed. */
@@ -79,64 +91,81 @@ export function createOutcomeWriter(database: QueueDatabase, logger: Logger): Ou
       return store(entries.slice(half));
     }
     if (only === undefined) return;
-    if (
-      only.outcome.kind === "failed" &&
-      only.outcome.errorClass === "exception" &&
-      only.outcome.calls.length === 0
-    ) {
-      logger.error({ err: error, requestId: only.outcome.requestId }, "the database refuses this outcome");
-      return only.settle(null);
+    const { requestId } = only.outcome;
+    const instead = insteadOf(only.outcome, error);
+    if (instead === null) {
+      logger.error({ err: error, requestId }, "the database refuses every outcome of this request");
+      return settle(only, null);
     }
-    logger.error({ err: error, requestId: only.outcome.requestId }, "the database refused an answer");
-    only.outcome = refusedOutcome(only.outcome, error);
+    logger.error({ err: error, requestId }, "the database refused an outcome");
+    only.outcome = instead;
     return store([only]);
   }
 
-  async function send(outcomes: RequestOutcome[]): Promise<AppliedOutcome[]> {
+  function send(entries: Entry[]): Promise<AppliedOutcome[]> {
+    const outcomes = entries.map((entry) => entry.outcome);
     return outcomes[0]?.kind === "completed"
       ? database.complete(outcomes as CompletedOutcome[])
       : database.fail(outcomes as FailedOutcome[]);
   }
 
+  /** A query on a half-open connection may take a minute to fail: nobody who is leaving waits for it. */
+  function unlessAbandoned<T>(work: Promise<T>): Promise<T | null> {
+    return new Promise((resolve, reject) => {
+      const giveUp = () => resolve(null);
+      abandoned.signal.addEventListener("abort", giveUp, { once: true });
+      work.then(resolve, reject).finally(() => abandoned.signal.removeEventListener("abort", giveUp));
+    });
+  }
+
+  function settle(entry: Entry, applied: AppliedOutcome | null): void {
+    unsettled.delete(entry);
+    entry.settle(applied);
+  }
+
   return {
     write(outcome) {
       return new Promise((resolve) => {
-        waiting.push({ outcome, settle: resolve });
-        running ??= run();
+        const entry = { outcome, settle: resolve };
+        waiting.push(entry);
+        unsettled.add(entry);
+        if (!running) void run();
       });
     },
     get pending() {
-      return waiting.length + writing;
+      return unsettled.size;
     },
-    async drain() {
-      while (running !== null) await running;
-    },
+    claimIds: () => [...unsettled].map((entry) => entry.outcome.claimId),
     abandon() {
       abandoned.abort();
     },
   };
 }
 
-function settle(entries: Entry[], applied: AppliedOutcome[]): void {
-  for (const [index, entry] of entries.entries()) entry.settle(applied[index] ?? null);
+/** How many of the first entries make a batch; at least one. */
+function batchLength(waiting: Entry[]): number {
+  let length = 0;
+  const tooLong = waiting.findIndex((entry, index) => {
+    length += entry.outcome.response?.length ?? 0;
+    return index > 0 && length > MAX_BATCH_LENGTH;
+  });
+  return Math.min(tooLong === -1 ? waiting.length : tooLong, MAX_BATCH);
 }
 
-/** SQLSTATE classes 22, 23, 42, 54 and LQ are about the data; everything else is about the connection or server. */
-function refusedByDatabase(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return /^(22|23|42|54|LQ|P0)/.test(code);
-}
-
-function refusedOutcome(outcome: RequestOutcome, error: unknown): FailedOutcome {
+/** Less and less of what was refused: first without the answer, then without its calls; null after that. */
+function insteadOf(outcome: RequestOutcome, error: unknown): FailedOutcome | null {
+  const bare =
+    outcome.kind === "failed" && outcome.errorClass === "exception" && outcome.response === undefined;
+  if (bare && outcome.calls.length === 0) return null;
   return {
     kind: "failed",
     requestId: outcome.requestId,
     claimId: outcome.claimId,
     errorClass: "exception",
-    errorMessage: `The answer could not be stored: ${error instanceof Error ? error.message : String(error)}`,
+    errorMessage: `The outcome could not be stored: ${error instanceof Error ? error.message : String(error)}`,
     retryAfterMs: null,
     repairs: [],
     reasks: 0,
-    calls: [],
+    calls: bare ? [] : outcome.calls,
   };
 }

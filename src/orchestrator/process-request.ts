@@ -8,27 +8,22 @@
  *       -> the way of asking for JSON was rejected       -> ask with the next mode of the ladder
  *       -> anything else                                 -> failed, with the class of the error
  */
-
-import type { AnswerVerdict, Repair } from "../answer/answer.ts";
+import type { AnswerVerdict } from "../answer/answer.ts";
 import { checkAnswer } from "../answer/check-answer.ts";
-import { type LadderMemory, outputFormatFor, withSchemaInPrompt } from "../answer/output-ladder.ts";
-import { reaskMessages } from "../answer/reask.ts";
+import type { LadderMemory } from "../answer/output-ladder.ts";
+import { isWorthReasking, reaskMessages } from "../answer/reask.ts";
 import { type SchemaValidator, schemaHash } from "../answer/schema-validator.ts";
-import type {
-  ClaimedRequest,
-  FailedOutcome,
-  LedgerCall,
-  RequestOutcome,
-  RuntimeSettings,
-} from "../database/queue.ts";
-import type {
-  ChatMessage,
-  ChatSettings,
-  OutputFormat,
-  Provider,
-  ProviderOutcome,
-  ProviderRequest,
-} from "../providers/provider.ts";
+import type { ClaimedRequest, FailedOutcome, RequestOutcome, RuntimeSettings } from "../database/queue.ts";
+import type { Provider, ProviderOutcome } from "../providers/provider.ts";
+import {
+  beginTurn,
+  completedOutcome,
+  failedOutcome,
+  type InvalidVerdict,
+  questionOf,
+  recordCall,
+  type Turn,
+} from "./turn.ts";
 
 export type ProcessDependencies = {
   providerFor: (request: ClaimedRequest) => Provider;
@@ -46,106 +41,66 @@ export type ProcessResult =
   | { kind: "dropped"; reason: AbortReason };
 
 type Answer = Extract<ProviderOutcome, { kind: "answer" }>;
+type ProviderError = Extract<ProviderOutcome, { kind: "error" }>;
 
-type Turn = {
-  messages: ChatMessage[];
-  settings: ChatSettings;
-  output: OutputFormat;
-  calls: LedgerCall[];
-  repairs: Repair[];
-  reasks: number;
-  enlarged: boolean;
-};
-
+/** A fault of ours, or of a provider's code, becomes a failure of class `exception`. */
 export async function processRequest(
   request: ClaimedRequest,
   signal: AbortSignal,
   dependencies: ProcessDependencies,
 ): Promise<ProcessResult> {
-  const provider = dependencies.providerFor(request);
-  const turn: Turn = {
-    messages: request.messages,
-    settings: request.settings,
-    output: outputFormatFor({
-      responseSchema: request.responseSchema,
-      tools: request.tools,
-      settings: request.settings,
-      model: request.model,
-      memory: dependencies.ladder,
-    }),
-    calls: [],
-    repairs: [],
-    reasks: 0,
-    enlarged: false,
-  };
-
-  while (true) {
-    const outcome = await provider.call(providerRequest(request, turn, signal, dependencies.settings));
-    if (signal.aborted) return aborted(request, turn, outcome, signal.reason as AbortReason);
-    const next =
-      outcome.kind === "error"
-        ? afterError(request, turn, outcome, dependencies)
-        : afterAnswer(request, turn, outcome, dependencies);
-    if (next !== "again") return next;
+  const turn = beginTurn(request, dependencies.ladder);
+  let askedAt = new Date();
+  try {
+    const provider = dependencies.providerFor(request);
+    while (true) {
+      askedAt = new Date();
+      const outcome = await provider.call(questionOf(turn, signal, dependencies.settings));
+      const next = signal.aborted
+        ? afterAbort(turn, outcome, signal.reason as AbortReason, dependencies)
+        : afterCall(turn, outcome, dependencies);
+      if (next !== "again") return next;
+    }
+  } catch (error) {
+    return afterException(turn, error, askedAt);
   }
 }
 
-function providerRequest(
-  request: ClaimedRequest,
+function afterCall(
   turn: Turn,
-  signal: AbortSignal,
-  settings: RuntimeSettings,
-): ProviderRequest {
-  const needsPrompt =
-    turn.output.kind === "json" && (turn.output.mode === "prompt" || turn.output.mode === "json");
-  return {
-    requestId: request.id,
-    model: request.model,
-    messages:
-      needsPrompt && turn.output.kind === "json"
-        ? withSchemaInPrompt(turn.messages, turn.output.schema)
-        : turn.messages,
-    tools: request.tools,
-    settings: turn.settings,
-    output: turn.output,
-    signal,
-    timeouts: {
-      connectMs: settings.connectTimeoutMs,
-      firstByteMs: settings.firstByteTimeoutMs,
-      totalMs: turn.settings.timeout === undefined ? settings.callTimeoutMs : turn.settings.timeout * 1000,
-    },
-  };
+  outcome: ProviderOutcome,
+  dependencies: ProcessDependencies,
+): "again" | RequestOutcome {
+  return outcome.kind === "error"
+    ? afterError(turn, outcome, dependencies.ladder)
+    : afterAnswer(turn, outcome, dependencies);
 }
 
-function afterError(
-  request: ClaimedRequest,
-  turn: Turn,
-  outcome: Extract<ProviderOutcome, { kind: "error" }>,
-  { ladder }: ProcessDependencies,
-): "again" | FailedOutcome {
-  record(turn, outcome.errorClass, outcome, outcome.message);
-  if (outcome.errorClass === "mode" && turn.output.kind === "json") {
-    const mode = ladder.nextMode(request.model, schemaHash(turn.output.schema) ?? "", turn.output.mode);
+function afterError(turn: Turn, error: ProviderError, ladder: LadderMemory): "again" | FailedOutcome {
+  const { errorClass, message, retryAfterMs } = error;
+  recordCall(turn, errorClass, error, message);
+  if (errorClass === "mode" && turn.output.kind === "json") {
+    const { mode: rejected, schema } = turn.output;
+    const mode = ladder.nextMode(turn.request.model, schemaHash(schema) ?? "", rejected);
     if (mode !== null) {
       turn.output = { ...turn.output, mode };
       return "again";
     }
   }
-  return {
-    ...failed(request, turn),
-    errorClass:
-      outcome.errorClass === "mode" || outcome.errorClass === "aborted" ? "bad_request" : outcome.errorClass,
-    errorMessage: outcome.message,
-    retryAfterMs: outcome.retryAfterMs,
-  };
+  // The model does not take that many tokens: what counts is the answer that was cut off.
+  if (errorClass === "bad_request" && turn.cutOff !== null) return { ...turn.cutOff, calls: turn.calls };
+  if (errorClass === "mode") return failedOutcome(turn, { errorClass: "bad_request", message });
+  // Nobody here aborted it.
+  if (errorClass === "aborted") return failedOutcome(turn, { errorClass: "exception", message });
+  return failedOutcome(turn, { errorClass, message, retryAfterMs });
 }
 
 function afterAnswer(
-  request: ClaimedRequest,
   turn: Turn,
   answer: Answer,
   { validator, settings }: ProcessDependencies,
 ): "again" | RequestOutcome {
+  const { request } = turn;
   const verdict = checkAnswer({
     text: answer.text,
     toolCalls: answer.toolCalls,
@@ -153,119 +108,80 @@ function afterAnswer(
     toolsOffered: request.tools,
     validator,
   });
+  if (answer.finishReason === "length" && isCutOff(verdict)) return afterTruncation(turn, answer, verdict);
   if (verdict.kind !== "invalid") {
-    record(turn, "answered", answer, null);
-    return completed(request, turn, answer, verdict);
+    recordCall(turn, "answered", answer, null);
+    return completedOutcome(turn, answer.finishReason, verdict);
   }
-  if (answer.finishReason === "length") {
-    return afterTruncation(request, turn, answer, verdict);
-  }
-  record(turn, "invalid", answer, verdict.errorMessage);
-  if (turn.reasks < (turn.settings.validation_retries ?? settings.validationRetries)) {
+  recordCall(turn, "invalid", answer, verdict.errorMessage);
+  const allowed = turn.settings.validation_retries ?? settings.validationRetries;
+  if (turn.reasks < allowed && isWorthReasking(verdict.validationErrors)) {
     turn.reasks += 1;
     if (!turn.repairs.includes("reasked")) turn.repairs.push("reasked");
     turn.messages = reaskMessages({
       messages: request.messages,
-      lastAnswer: verdict.response,
+      lastAnswer: saidIn(answer, verdict),
       validationErrors: verdict.validationErrors,
     });
     return "again";
   }
-  return {
-    ...failed(request, turn),
-    errorClass: "invalid",
-    errorMessage: verdict.errorMessage,
-    retryAfterMs: null,
-    response: verdict.response,
-    ...(verdict.parsedResponse === undefined ? {} : { parsedResponse: verdict.parsedResponse }),
-    validationErrors: verdict.validationErrors,
-    repairs: [...turn.repairs, ...verdict.repairs],
-  };
+  return failedOutcome(turn, { errorClass: "invalid", message: verdict.errorMessage }, verdict);
+}
+
+/** Repaired JSON counts too: what closes it did not come from the model. */
+function isCutOff(verdict: AnswerVerdict): boolean {
+  return (
+    verdict.kind === "invalid" || (verdict.kind === "parsed" && verdict.repairs.includes("repaired_json"))
+  );
+}
+
+/** Tool calls that came natively are shown to the model as JSON. */
+function saidIn(answer: Answer, verdict: InvalidVerdict): string {
+  return answer.toolCalls.length > 0 ? JSON.stringify(verdict.parsedResponse) : verdict.response;
 }
 
 /** Twice the tokens, once, as far as the model goes: the answer was cut, not wrong. */
-function afterTruncation(
-  request: ClaimedRequest,
-  turn: Turn,
-  answer: Answer,
-  verdict: Extract<AnswerVerdict, { kind: "invalid" }>,
-): "again" | RequestOutcome {
+function afterTruncation(turn: Turn, answer: Answer, verdict: AnswerVerdict): "again" | RequestOutcome {
   const used = turn.settings.max_tokens ?? answer.facts.usage?.outputTokens ?? 1024;
-  const larger = Math.min(used * 2, request.model.maxOutputTokens ?? Number.POSITIVE_INFINITY);
-  record(turn, "truncated", answer, "The answer was cut off by the token limit");
-  if (!turn.enlarged && larger > used) {
-    turn.enlarged = true;
-    turn.repairs.push("larger_max_tokens");
-    turn.settings = { ...turn.settings, max_tokens: larger };
-    return "again";
-  }
-  return {
-    ...failed(request, turn),
-    errorClass: "truncated",
-    errorMessage: `The answer was cut off after ${used} tokens, before its JSON was complete`,
-    retryAfterMs: null,
-    response: verdict.response,
-    validationErrors: verdict.validationErrors,
-  };
+  const larger = Math.min(used * 2, turn.request.model.maxOutputTokens ?? Number.POSITIVE_INFINITY);
+  recordCall(turn, "truncated", answer, "The answer was cut off by the token limit");
+  const message = `The answer was cut off after ${used} tokens, before its JSON was complete`;
+  const failed = failedOutcome(turn, { errorClass: "truncated", message }, verdict);
+  if (turn.cutOff !== null || larger <= used) return failed;
+  turn.cutOff = failed;
+  turn.repairs.push("larger_max_tokens");
+  turn.settings = { ...turn.settings, max_tokens: larger };
+  return "again";
 }
 
-function aborted(
-  request: ClaimedRequest,
+function afterAbort(
   turn: Turn,
   outcome: ProviderOutcome,
   reason: AbortReason,
+  dependencies: ProcessDependencies,
 ): ProcessResult {
-  if (reason !== "deadline") return { kind: "dropped", reason };
-  record(turn, "deadline", outcome, "aborted at the deadline");
-  return {
-    ...failed(request, turn),
-    errorClass: "deadline",
-    errorMessage: "The deadline passed during the call",
-    retryAfterMs: null,
-  };
+  if (reason === "deadline") {
+    recordCall(turn, "deadline", outcome, "aborted at the deadline");
+    return failedOutcome(turn, { errorClass: "deadline", message: "The deadline passed during the call" });
+  }
+  // The answer won the race against the shutdown: it is paid for.
+  if (reason === "shutdown" && outcome.kind === "answer") {
+    const result = afterAnswer(turn, outcome, dependencies);
+    if (result !== "again") return result;
+  }
+  return { kind: "dropped", reason };
 }
 
-function completed(
-  request: ClaimedRequest,
-  turn: Turn,
-  answer: Answer,
-  verdict: Exclude<AnswerVerdict, { kind: "invalid" }>,
-): RequestOutcome {
-  return {
-    kind: "completed",
-    requestId: request.id,
-    claimId: request.claimId,
-    response: verdict.response,
-    ...(verdict.kind === "parsed" ? { parsedResponse: verdict.parsedResponse } : {}),
-    repairs: verdict.kind === "parsed" ? [...turn.repairs, ...verdict.repairs] : turn.repairs,
-    finishReason: answer.finishReason,
-    reasks: turn.reasks,
-    calls: turn.calls,
+function afterException(turn: Turn, error: unknown, startedAt: Date): FailedOutcome {
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const facts = {
+    startedAt,
+    latencyMs: Math.max(Date.now() - startedAt.getTime(), 0),
+    firstByteMs: null,
+    statusCode: null,
+    providerRequestId: null,
+    usage: null,
   };
-}
-
-function failed(request: ClaimedRequest, turn: Turn) {
-  return {
-    kind: "failed" as const,
-    requestId: request.id,
-    claimId: request.claimId,
-    repairs: turn.repairs,
-    reasks: turn.reasks,
-    calls: turn.calls,
-  };
-}
-
-function record(
-  turn: Turn,
-  outcome: LedgerCall["outcome"],
-  call: ProviderOutcome,
-  errorMessage: string | null,
-): void {
-  turn.calls.push({
-    outcome,
-    facts: call.facts,
-    finishReason: call.kind === "answer" ? call.finishReason : null,
-    outputMode: turn.output.kind === "json" ? turn.output.mode : null,
-    errorMessage,
-  });
+  recordCall(turn, "exception", { facts }, message);
+  return failedOutcome(turn, { errorClass: "exception", message });
 }

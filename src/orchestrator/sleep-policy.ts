@@ -12,13 +12,17 @@ const BUSY_CLAIM = 8;
 const BUSY_STREAK = 3;
 const BUSY_PAUSE_MS = 4;
 
-export type Sleep = { maxMs: number /** Look once more right away before sleeping. */; lookAgain: boolean };
+/**
+ * Who submitted before the flag was set does not notify, and may commit after the look that follows. These
+ * pauses before further looks catch nearly all of them; the poll catches the rest.
+ */
+const PAUSES_AFTER_ARMING_MS = [0, 3, 12];
 
 export type SleepPolicy = {
   /** Told after every claim how many rows it brought. */
   claimed(count: number): void;
-  /** What to do now that there is nothing more to claim. */
-  next(): Promise<Sleep>;
+  /** There is nothing more to claim: how long to sleep when nothing wakes it. Asks the database. */
+  next(): Promise<number>;
 };
 
 export function createSleepPolicy(options: {
@@ -30,6 +34,7 @@ export function createSleepPolicy(options: {
   let streak = 0;
   let empty = 0;
   let disarmed = false;
+  let looks: number[] = [];
 
   return {
     claimed(count) {
@@ -41,11 +46,12 @@ export function createSleepPolicy(options: {
       if (streak >= BUSY_STREAK) {
         if (!disarmed && isListening()) await database.disarmWake();
         disarmed = true;
-        return { maxMs: Math.min(BUSY_PAUSE_MS, pollIntervalMs), lookAgain: false };
+        return Math.min(BUSY_PAUSE_MS, pollIntervalMs);
       }
       disarmed = false;
-      if (!isListening()) return { maxMs: pollIntervalMs, lookAgain: false };
-      return { maxMs: pollIntervalMs, lookAgain: await database.armWake() };
+      if (!isListening()) return pollIntervalMs;
+      if (await database.armWake()) looks = [...PAUSES_AFTER_ARMING_MS];
+      return Math.min(looks.shift() ?? pollIntervalMs, pollIntervalMs);
     },
   };
 }

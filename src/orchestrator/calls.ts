@@ -1,0 +1,112 @@
+/** Runs claimed requests: each is processed, its outcome stored, and its place given to the next. */
+import type { Logger } from "pino";
+import { createLadderMemory } from "../answer/output-ladder.ts";
+import { createSchemaValidator } from "../answer/schema-validator.ts";
+import type { AppliedOutcome, ClaimedRequest, RequestOutcome, RuntimeSettings } from "../database/queue.ts";
+import type { Providers } from "../providers/registry.ts";
+import type { InFlight } from "./in-flight.ts";
+import type { OutcomeWriter } from "./outcome-writer.ts";
+import { type ProcessResult, processRequest } from "./process-request.ts";
+import type { OrchestratorObserver } from "./types.ts";
+
+export type Calls = {
+  /** Begins to work on these; `idle` tells the end. */
+  dispatch(requests: ClaimedRequest[]): void;
+  /** How many more requests may be taken: calls, and outcomes that are not stored yet, take a place each. */
+  readonly room: number;
+  /** Resolves when everything dispatched so far is done and stored, or given up. */
+  idle(): Promise<unknown>;
+};
+
+export type CallsOptions = {
+  providers: Providers;
+  writer: OutcomeWriter;
+  inFlight: InFlight;
+  /** In flight at once. */
+  concurrency: number;
+  settings(): RuntimeSettings;
+  /** A place became free. */
+  onRoom(): void;
+  observer: OrchestratorObserver | undefined;
+  logger: Logger;
+};
+
+/** Classes that somebody has to do something about. */
+const LOUD: ReadonlySet<string> = new Set(["configuration", "out_of_quota", "exception"]);
+
+export function createCalls(options: CallsOptions): Calls {
+  const { providers, writer, inFlight, concurrency, onRoom, observer, logger } = options;
+  const validator = createSchemaValidator();
+  const ladder = createLadderMemory();
+  const running = new Set<Promise<void>>();
+
+  async function run(request: ClaimedRequest): Promise<void> {
+    const result = await process(request);
+    // In one breath: whoever looks in between would find a request that nobody works on.
+    inFlight.remove(request.claimId);
+    if (result.kind === "dropped") {
+      logger.info({ requestId: request.id, reason: result.reason }, "call aborted");
+      return;
+    }
+    const applied = await writer.write(result);
+    tell(() => observer?.finished?.(request, result, applied));
+    report(request, result, applied);
+  }
+
+  function process(request: ClaimedRequest): Promise<ProcessResult> {
+    const signal = inFlight.add(request);
+    tell(() => observer?.started?.(request));
+    return processRequest(request, signal, {
+      providerFor: ({ model }) => providers.for(model),
+      validator,
+      ladder,
+      settings: options.settings(),
+    });
+  }
+
+  /** An observer's fault is not the request's. */
+  function tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      logger.error({ err: error }, "an observer failed");
+    }
+  }
+
+  function report(request: ClaimedRequest, outcome: RequestOutcome, applied: AppliedOutcome | null): void {
+    const { id: requestId, agentId, model } = request;
+    const fields = { requestId, agentId, model: model.name, status: applied?.status };
+    if (applied === null) {
+      logger.error(fields, "outcome not stored, the request will run again");
+    } else if (!applied.applied) {
+      logger.info(fields, "outcome came too late, the claim was lost");
+    } else if (outcome.kind === "failed") {
+      const { errorClass, errorMessage } = outcome;
+      const failure = { ...fields, errorClass, errorMessage, runAt: applied.runAt };
+      logger[LOUD.has(errorClass) ? "error" : "warn"](failure, "call failed");
+    } else {
+      logger.debug(fields, "request completed");
+    }
+  }
+
+  return {
+    dispatch(requests) {
+      for (const request of requests) {
+        const call = run(request)
+          .catch((error) => logger.error({ err: error, requestId: request.id }, "request handling failed"))
+          .finally(() => {
+            inFlight.remove(request.claimId);
+            running.delete(call);
+            onRoom();
+          });
+        running.add(call);
+      }
+    },
+    get room() {
+      return concurrency - inFlight.size - writer.pending;
+    },
+    async idle() {
+      while (running.size > 0) await Promise.all(running);
+    },
+  };
+}
