@@ -100,6 +100,21 @@ export async function ledger(on: Queryable, id: string): Promise<string[]> {
   return (rows as { number: number; outcome: string }[]).map((row) => `${row.number} ${row.outcome}`);
 }
 
+/** A transaction on a connection of its own, rolled back at the end unless `work` ended it. */
+export async function inTransaction<T>(
+  database: TestDatabase,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = await database.connect();
+  try {
+    await client.query("begin");
+    return await work(client);
+  } finally {
+    // So that a test that fails in between does not block those after it.
+    await client.end();
+  }
+}
+
 /** `TestDatabase.query` answers rows; the functions above want what node-postgres answers. */
 export function queryable(database: TestDatabase): Queryable {
   return { query: async (text, values) => ({ rows: await database.query(text, values) }) };
