@@ -1,16 +1,16 @@
+-- A model that cools down is passed over while another one is left: it would only keep the request waiting.
 create function llmq.next_in_route(held llmq.queue, min_context int = null) returns table (step smallint, lane int)
 language sql stable
-set search_path = pg_catalog, pg_temp
+set search_path = ''
 as $$
   select r.step::smallint, m.lane
   from unnest(llmq.route_models(held.complexity, held.task_type)) with ordinality as r (model, step)
   join llmq.models as m on m.name = r.model and not m.paused
   where not held.pinned
-    and not exists (select from llmq.requests as f where f.id = held.id and f.context ->> 'executor' = 'external')
     and r.step > held.route_step
     and m.lane <> held.lane
     and (min_context is null or m.context_window > min_context)
-  order by r.step
+  order by exists (select from llmq.model_state as s where s.lane = m.lane and s.cooling_until > clock_timestamp()), r.step
   limit 1
 $$;
 comment on function llmq.next_in_route(llmq.queue, int) is 'Internal: the next model a request may fall back to; no row when it named its model or the route ends.';
