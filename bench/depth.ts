@@ -1,55 +1,77 @@
-/** What a claim of 50 costs with a million requests waiting, beside the same claim with little waiting. */
-import { registerWorker } from "./finish.ts";
-import { empty } from "./submit.ts";
-import { type Bench, type Figure, MESSAGES, median, ratioFigure } from "./support.ts";
+/** A claim of 50 with 1,000,000 waiting beside one with nothing behind it. */
+import type pg from "pg";
+import type { Benchmark, Figure } from "./benchmark.ts";
+import { createLlmqSide, fill, type Side } from "./sides.ts";
+import { median } from "./statistics.ts";
 
-export async function claimDepth(bench: Bench): Promise<Figure[]> {
-  const deep = bench.quick ? 100_000 : 1_000_000;
-  const worker = await registerWorker(bench);
-  const costOf = async (waiting: number) => {
-    await empty(bench);
-    await fillQueue(bench, waiting);
-    const times: number[] = [];
-    for (let claim = 0; claim < 40; claim += 1) {
-      const startedAt = performance.now();
-      const { rowCount } = await bench.query("select id from llmq.claim_pending_llm_requests(50, $1)", [
-        worker,
-      ]);
-      times.push(performance.now() - startedAt);
-      if (rowCount !== 50) throw new Error(`claimed ${rowCount} instead of 50`);
-    }
-    return median(times.slice(5));
-  };
-  const shallow = await costOf(2_000);
-  const full = await costOf(deep);
-  await empty(bench);
-  return [
-    ratioFigure(
-      `claim of 50 with ${deep.toLocaleString("en")} waiting, beside 2,000 waiting`,
-      "ms",
-      full,
-      shallow,
-      { atMost: 1.5 },
-    ),
-  ];
-}
+const SIZE = 50;
+const REAL = 10_000;
 
-/** Rows as a submit leaves them, made by one statement: a million submits would measure patience. */
-async function fillQueue(bench: Bench, count: number): Promise<void> {
-  await bench.query(
-    `with new as materialized (
-       select llmq.uuid_v7() as id, n, 'agent' || n % 100 as agent_id from generate_series(1, $1::int) as n
-     ), stored as (
-       insert into llmq.requests (id, agent_id, task_type, complexity, messages, context, settings, priority, max_attempts)
-       select id, agent_id, 'chat', 'medium', $2::jsonb, '{}', '{}', 0, 8 from new
-     )
-     insert into llmq.queue (id, lane, priority, tag, run_at, created_at, max_attempts, agent_id, task_type, complexity)
-     select id, (select lane from llmq.models where name = 'sim'), 0,
-       (select vt from llmq.lane_marks where lane = (select lane from llmq.models where name = 'sim') and priority = 0) + n / 100 + 1,
-       clock_timestamp(), now(), 8, agent_id, 'chat', 'medium'
-     from new`,
-    [count, JSON.stringify([{ role: "user", content: MESSAGES.slice(0, 60) }])],
+/**
+ * The backlog: what is claimed was submitted as ever, what stands behind it is copied within the tables, with
+ * new ids, later ranks and a short prompt, since a million submits would take minutes.
+ */
+async function fillDeep(side: Side, client: pg.Client, count: number): Promise<void> {
+  await fill(side, client, REAL);
+  await client.query("select llmq.promote_waiting(10000, true)");
+  await client.query(
+    "create temporary table copies as select q.id as old_id, q.tag, row_number() over (order by q.id) as n from llmq.queue as q",
   );
-  await bench.query("analyze llmq.queue");
-  await bench.query("analyze llmq.requests");
+  await client.query(
+    `create temporary table copied as
+     select llmq.uuid_v7() as id, c.old_id, c.tag + turn * (select max(tag) from copies) as tag
+     from generate_series(1, $1::int) as turn cross join copies as c`.replace("$1", String(count / REAL)),
+  );
+  await client.query(
+    `insert into llmq.requests (id, agent_id, task_type, complexity, messages, context, settings, priority, max_attempts)
+     select c.id, 'agent-' || (random() * 9)::int, 'summary', 'medium', '[{"role": "user", "content": "Hello"}]', '{}', '{}', 0, 8
+     from copied as c`,
+  );
+  await client.query(
+    `insert into llmq.queue (id, lane, priority, tag, run_at, created_at, max_attempts, agent_id, task_type, complexity)
+     select c.id, q.lane, q.priority, c.tag, q.run_at, q.created_at, q.max_attempts, q.agent_id, q.task_type, q.complexity
+     from copied as c join llmq.queue as q on q.id = c.old_id`,
+  );
+  await client.query("vacuum (analyze) llmq.queue, llmq.requests");
 }
+
+async function timedClaim(side: Side, client: pg.Client): Promise<number> {
+  const startedAt = performance.now();
+  const taken = await side.take(client, SIZE);
+  const milliseconds = performance.now() - startedAt;
+  if (taken.length !== SIZE) throw new Error(`a claim gave ${taken.length} requests`);
+  await side.finish(client, taken);
+  return milliseconds;
+}
+
+export const claimDepth: Benchmark = {
+  name: "depth",
+  async run({ server, quick, progress }): Promise<Figure[]> {
+    const count = quick ? 100_000 : 1_000_000;
+    const [shallow, deep] = [await server.createDatabase(), await server.createDatabase()];
+    const [shallowClient, deepClient] = [await shallow.connect(), await deep.connect()];
+    const [shallowSide, deepSide] = [await createLlmqSide(shallowClient), await createLlmqSide(deepClient)];
+    progress(`filling a queue with ${count} requests`);
+    await fillDeep(deepSide, deepClient, count);
+    await deepClient.query("checkpoint");
+    const times = { shallow: [] as number[], deep: [] as number[] };
+    for (let claim = 0; claim < REAL / SIZE; claim++) {
+      await fill(shallowSide, shallowClient, SIZE);
+      times.shallow.push(await timedClaim(shallowSide, shallowClient));
+      times.deep.push(await timedClaim(deepSide, deepClient));
+    }
+    await shallow.drop();
+    await deep.drop();
+    const [llmq, peer] = [median(times.deep), median(times.shallow)];
+    return [
+      {
+        name: `claim of ${SIZE} with ${count.toLocaleString("en")} waiting, p50`,
+        unit: "ms",
+        llmq,
+        peer: { name: `llmq with ${SIZE} waiting`, value: peer },
+        ratio: llmq / peer,
+        target: { of: "ratio", atMost: 1.5 },
+      },
+    ];
+  },
+};

@@ -1,74 +1,78 @@
 /**
- * npm run bench [-- name ...] [--quick] [--rounds N] [--json]
+ * npm run bench [-- names] [--rounds N] [--quick] [--json]
  *
- * Each benchmark runs llmq and its peer in turn on one server of its own and prints the ratio of medians.
+ * Measures llmq beside raw pgmq in the same run, on an embedded server with fsync on and every feature on.
+ * Figures of different machines, or of different runs, say little; the ratios within a run do.
  */
 import { parseArgs } from "node:util";
+import type { Benchmark, Figure } from "./benchmark.ts";
 import { claimDepth } from "./depth.ts";
-import { claimAndFinish, walPerRequest } from "./finish.ts";
+import { claimAndFinish } from "./finish.ts";
 import { startLatency, wholePath } from "./path.ts";
+import { report, table } from "./report.ts";
+import { startBenchServer } from "./server.ts";
 import { heldSnapshot } from "./snapshot.ts";
 import { submitInBulk, submitOneByOne } from "./submit.ts";
-import { type Bench, type Figure, machine, withBench } from "./support.ts";
+import { walPerRequest } from "./wal.ts";
 
-const BENCHMARKS: Record<string, (bench: Bench) => Promise<Figure[]>> = {
-  submit: submitOneByOne,
-  bulk: submitInBulk,
-  finish: claimAndFinish,
-  wal: walPerRequest,
-  latency: startLatency,
-  path: wholePath,
-  depth: claimDepth,
-  snapshot: heldSnapshot,
-};
+const benchmarks: Benchmark[] = [
+  submitOneByOne,
+  submitInBulk,
+  claimAndFinish,
+  walPerRequest,
+  startLatency,
+  wholePath,
+  claimDepth,
+  heldSnapshot,
+];
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: "boolean", default: false },
-    rounds: { type: "string", default: "5" },
-    json: { type: "boolean", default: false },
-  },
-});
-const names = positionals.length > 0 ? positionals : Object.keys(BENCHMARKS);
-const unknown = names.filter((name) => !(name in BENCHMARKS));
-if (unknown.length > 0) {
-  console.error(`Unknown: ${unknown.join(", ")}. There are: ${Object.keys(BENCHMARKS).join(", ")}`);
-  process.exit(2);
+const usage = `usage: npm run bench [-- names] [--rounds N] [--quick] [--json]
+names: ${benchmarks.map((one) => one.name).join(", ")} (all of them by default)
+BENCH_DATABASE_URL: another server, as a superuser, instead of an embedded one`;
+
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { rounds: { type: "string" }, quick: { type: "boolean" }, json: { type: "boolean" } },
+  });
+  const { quick = false, json = false } = values;
+  const rounds = Number(values.rounds ?? (quick ? 3 : 7));
+  const chosen = benchmarks.filter((one) => positionals.length === 0 || positionals.includes(one.name));
+  const unknown = positionals.find((name) => !benchmarks.some((one) => one.name === name));
+  if (unknown !== undefined) throw new Error(`there is no benchmark ${unknown}`);
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--rounds takes a number from 1");
+  return { quick, json, rounds, chosen };
 }
 
-const figures: Figure[] = [];
-for (const name of names) {
-  if (!values.json) console.error(`${name} ...`);
-  const benchmark = BENCHMARKS[name];
-  if (benchmark === undefined) continue;
-  figures.push(...(await withBench({ quick: values.quick, rounds: Number(values.rounds) }, benchmark)));
-}
-if (values.json) {
-  const command = ["npm run bench --", ...process.argv.slice(2)].join(" ");
-  console.log(
-    JSON.stringify({ machine: machine(), date: new Date().toISOString(), command, figures }, null, 2),
-  );
-} else {
-  print(figures);
-}
-
-function print(rows: Figure[]): void {
-  console.log(`${machine()}, ${new Date().toISOString().slice(0, 10)}\n`);
-  console.log("| what | llmq | peer | ratio | target | |\n|---|---:|---:|---:|---|---|");
-  for (const { name, unit, llmq, peer, ratio, target, ok } of rows) {
-    const cells = [
-      name,
-      `${round(llmq)} ${unit}`,
-      peer === null ? "" : `${round(peer)} ${unit}`,
-      ratio === null ? "" : ratio.toFixed(2),
-      target,
-      ok ? "ok" : "MISSED",
-    ];
-    console.log(`| ${cells.join(" | ")} |`);
+async function main({ quick, json, rounds, chosen }: ReturnType<typeof readArguments>): Promise<void> {
+  const progress = (text: string) => process.stderr.write(`  ${text}\n`);
+  progress("starting a server");
+  const server = await startBenchServer();
+  const figures: Figure[] = [];
+  try {
+    for (const benchmark of chosen) {
+      process.stderr.write(`${benchmark.name}\n`);
+      figures.push(...(await benchmark.run({ server, rounds, quick, progress })));
+    }
+  } finally {
+    await server.stop();
   }
+  const result = report(figures, server.facts, process.argv.slice(2));
+  if (json) return console.log(JSON.stringify(result, null, 2));
+  console.log(`${result.date}\n${result.command}`);
+  console.log(`${Object.values(result.machine).join(", ")}`);
+  console.log(
+    `${Object.entries(result.server)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", ")}\n`,
+  );
+  console.log(table(figures));
 }
 
-function round(value: number): string {
-  return value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
+try {
+  await main(readArguments());
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  console.error(usage);
+  process.exitCode = 1;
 }

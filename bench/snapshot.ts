@@ -1,83 +1,83 @@
-/** A long transaction holds a snapshot while 1,000 requests a second go through: does the claim get slower? */
-import { setTimeout as sleep } from "node:timers/promises";
-import { registerWorker } from "./finish.ts";
-import { empty } from "./submit.ts";
-import { type Bench, type Figure, MESSAGES, median, ratioFigure } from "./support.ts";
+/** What a snapshot that is held for a minute at 1,000 requests/s does to the claim, and to pgmq's read. */
+import type pg from "pg";
+import type { BenchContext, Benchmark, Figure } from "./benchmark.ts";
+import { createLlmqSide, pgmqSide, type Side } from "./sides.ts";
+import { median } from "./statistics.ts";
 
-const PER_SECOND = 1_000;
+const PER_TICK = 50;
+const TICK_MS = 50;
+const EDGE_SECONDS = 5;
 
-export async function heldSnapshot(bench: Bench): Promise<Figure[]> {
-  const heldMs = bench.quick ? 15_000 : 60_000;
-  const [submitter, worker, holder] = await bench.connect(3);
-  if (!submitter || !worker || !holder) throw new Error("no connections");
-  await empty(bench);
-  const workerId = await registerWorker(bench);
-  const messages = JSON.parse(MESSAGES);
-  const batch = JSON.stringify(
-    Array.from({ length: PER_SECOND / 20 }, (_, n) => ({
-      agent_id: `agent${n % 10}`,
-      task_type: "chat",
-      messages,
-    })),
-  );
-  const times: { at: number; claimMs: number }[] = [];
+type Held = { first: number; last: number; perSecond: number };
+
+/** Milliseconds of the claims, median of the first and of the last seconds. */
+async function underSnapshot({ server, quick }: BenchContext, side: Side | "llmq"): Promise<Held> {
+  const database = await server.createDatabase();
+  const [holder, submitter, worker] = (await database.connectAll(3)) as [pg.Client, pg.Client, pg.Client];
+  const one = side === "llmq" ? await createLlmqSide(worker) : side;
+  const seconds = quick ? 20 : 60;
+  await tick(one, submitter, worker);
+  await holder.query("begin isolation level repeatable read");
+  await holder.query("select count(*) from pg_class");
+  const claims: { at: number; ms: number }[] = [];
   const startedAt = performance.now();
-  const elapsed = () => performance.now() - startedAt;
-  const warmMs = 5_000;
-  const endMs = warmMs + heldMs;
-
-  const submitting = (async () => {
-    for (let due = 0; due < endMs; due += 50) {
-      if (due > elapsed()) await sleep(due - elapsed());
-      await submitter.query("select llmq.submit_llm_requests($1)", [batch]);
+  let maintained = startedAt;
+  let finished = 0;
+  for (let due = startedAt; due < startedAt + seconds * 1000; due += TICK_MS) {
+    const late = due - performance.now();
+    if (late > 0) await new Promise((resolve) => setTimeout(resolve, late));
+    const { ms, count } = await tick(one, submitter, worker);
+    claims.push({ at: (performance.now() - startedAt) / 1000, ms });
+    finished += count;
+    if (performance.now() - maintained > 1000) {
+      await one.maintain(worker);
+      maintained = performance.now();
     }
-  })();
-  const working = (async () => {
-    while (elapsed() < endMs) {
-      const claimStartedAt = performance.now();
-      const { rows } = await worker.query("select id from llmq.claim_pending_llm_requests(50, $1)", [
-        workerId,
-      ]);
-      if (rows.length > 0) times.push({ at: elapsed(), claimMs: performance.now() - claimStartedAt });
-      await finish(
-        worker,
-        rows.map((row) => row.id),
-      );
-      if (rows.length < 50) await sleep(5);
-    }
-  })();
-  const sweeping = (async () => {
-    while (elapsed() < endMs) {
-      await bench.query("select llmq.maintain()");
-      await sleep(1_000);
-    }
-  })();
-  await sleep(warmMs);
-  await holder.query("begin isolation level repeatable read; select count(*) from llmq.settings");
-  await Promise.all([submitting, working, sweeping]);
+  }
+  const took = (performance.now() - startedAt) / 1000;
   await holder.query("rollback");
-
+  await database.drop();
   const between = (from: number, to: number) =>
-    median(times.filter((one) => one.at >= from && one.at < to).map((one) => one.claimMs));
-  const first = between(warmMs, warmMs + 5_000);
-  const last = between(endMs - 5_000, endMs);
-  await empty(bench);
-  return [
-    ratioFigure(
-      `claim p50 after a snapshot was held for ${heldMs / 1000} s at 1,000/s, beside its start`,
-      "ms",
-      last,
-      first,
-      { atMost: 3 },
-    ),
-  ];
+    median(claims.filter(({ at }) => at >= from && at < to).map(({ ms }) => ms));
+  return {
+    first: between(0, EDGE_SECONDS),
+    last: between(took - EDGE_SECONDS, took + 1),
+    perSecond: finished / took,
+  };
 }
 
-async function finish(
-  client: { query(text: string, values: unknown[]): Promise<unknown> },
-  ids: string[],
-): Promise<void> {
-  if (ids.length === 0) return;
-  const answers = ids.map((id) => ({ request_id: id, response: "yes", calls: [{ outcome: "answered" }] }));
-  await client.query("select llmq.complete_llm_requests($1)", [JSON.stringify(answers)]);
+async function tick(side: Side, submitter: pg.Client, worker: pg.Client) {
+  await side.sendMany(
+    submitter,
+    Array.from({ length: PER_TICK }, (_, index) => index),
+  );
+  const startedAt = performance.now();
+  const taken = await side.take(worker, PER_TICK);
+  const ms = performance.now() - startedAt;
+  if (taken.length > 0) await side.finish(worker, taken);
+  return { ms, count: taken.length };
 }
+
+export const heldSnapshot: Benchmark = {
+  name: "snapshot",
+  async run(context): Promise<Figure[]> {
+    const seconds = context.quick ? 20 : 60;
+    const figure = (name: string, { first, last }: Held, target: Figure["target"]): Figure => ({
+      name: `${name} with a snapshot held ${seconds} s, last against first seconds, p50`,
+      unit: "ms",
+      llmq: last,
+      peer: { name: "its own first seconds", value: first },
+      ratio: last / first,
+      target,
+    });
+    context.progress(`holding a snapshot over llmq for ${seconds} s`);
+    const llmq = await underSnapshot(context, "llmq");
+    context.progress(`${Math.round(llmq.perSecond)} requests/s; now over pgmq for ${seconds} s`);
+    const peer = await underSnapshot(context, pgmqSide);
+    context.progress(`${Math.round(peer.perSecond)} requests/s`);
+    return [
+      figure("claim of 50", llmq, { of: "ratio", atMost: 3 }),
+      figure("(pgmq's read of 50)", peer, null),
+    ];
+  },
+};

@@ -1,68 +1,80 @@
-/** Submitting beside `pgmq.send` and `pgmq.send_batch` of the same payload. */
-import { type Bench, type Figure, inTurn, MESSAGES, rate, ratioFigure } from "./support.ts";
+/** Submit one by one over ten connections, and in bulk, beside pgmq.send and pgmq.send_batch. */
+import type pg from "pg";
+import type { Benchmark, Figure } from "./benchmark.ts";
+import { createLlmqSide, pgmqSide, type Side } from "./sides.ts";
+import { inTurn, secondsOf } from "./statistics.ts";
 
-const PAYLOAD = JSON.stringify({ agent_id: "bench", task_type: "chat", messages: JSON.parse(MESSAGES) });
+const CONNECTIONS = 10;
+const BULK = 1000;
 
-export async function submitOneByOne(bench: Bench): Promise<Figure[]> {
-  const clients = await bench.connect(10);
-  const forMs = bench.quick ? 1000 : 3000;
-  const result = await inTurn(bench.rounds, {
-    llmq: async () => {
-      await empty(bench);
-      return rate(clients, forMs, async (client) => {
-        await client.query("select llmq.submit_llm_request('bench', 'chat', $1)", [MESSAGES]);
-        return 1;
-      });
-    },
-    pgmq: async () => {
-      await empty(bench);
-      return rate(clients, forMs, async (client) => {
-        await client.query("select pgmq.send('raw', $1)", [PAYLOAD]);
-        return 1;
-      });
-    },
-  });
-  await empty(bench);
-  return [
-    ratioFigure("submit one by one, 10 connections, beside pgmq.send", "1/s", result.llmq, result.pgmq, {
-      atLeast: 0.7,
-    }),
-  ];
-}
-
-export async function submitInBulk(bench: Bench): Promise<Figure[]> {
-  const [client] = await bench.connect(1);
-  if (client === undefined) throw new Error("no connection");
-  const requests = JSON.stringify(Array.from({ length: 1000 }, () => JSON.parse(PAYLOAD)));
-  const payloads = Array.from({ length: 1000 }, () => PAYLOAD);
-  const forMs = bench.quick ? 1000 : 3000;
-  const result = await inTurn(bench.rounds, {
-    llmq: async () => {
-      await empty(bench);
-      return rate([client], forMs, async () => {
-        await client.query("select llmq.submit_llm_requests($1)", [requests]);
-        return 1000;
-      });
-    },
-    pgmq: async () => {
-      await empty(bench);
-      return rate([client], forMs, async () => {
-        await client.query("select pgmq.send_batch('raw', $1::jsonb[])", [payloads]);
-        return 1000;
-      });
-    },
-  });
-  await empty(bench);
-  return [
-    ratioFigure("submit in bulk of 1,000, beside pgmq.send_batch", "1/s", result.llmq, result.pgmq, {
-      atLeast: 0.4,
-    }),
-  ];
-}
-
-export async function empty(bench: Bench): Promise<void> {
-  await bench.query(
-    "truncate llmq.queue, llmq.requests, llmq.results, llmq.attempts, pgmq.q_raw, pgmq.a_raw, pgmq.q_llm_requests, pgmq.a_llm_requests",
+async function oneByOne(side: Side, clients: pg.Client[], count: number): Promise<number> {
+  let next = 0;
+  const seconds = await secondsOf(() =>
+    Promise.all(
+      clients.map(async (client) => {
+        while (next < count) await side.send(client, next++);
+      }),
+    ),
   );
-  await bench.query("checkpoint");
+  return count / seconds;
 }
+
+async function inBulk(side: Side, client: pg.Client, calls: number): Promise<number> {
+  const indexes = Array.from({ length: BULK }, (_, index) => index);
+  const seconds = await secondsOf(async () => {
+    for (let call = 0; call < calls; call++) await side.sendMany(client, indexes);
+  });
+  return (calls * BULK) / seconds;
+}
+
+export const submitOneByOne: Benchmark = {
+  name: "submit",
+  async run({ server, rounds, quick }): Promise<Figure[]> {
+    const database = await server.createDatabase();
+    const clients = await database.connectAll(CONNECTIONS);
+    const llmqSide = await createLlmqSide(clients[0] as pg.Client);
+    const count = quick ? 1000 : 5000;
+    const { llmq, peer, ratio } = await inTurn(
+      rounds,
+      () => oneByOne(llmqSide, clients, count),
+      () => oneByOne(pgmqSide, clients, count),
+    );
+    await database.drop();
+    return [
+      {
+        name: "submit one by one, 10 connections",
+        unit: "requests/s",
+        llmq,
+        peer: { name: "pgmq.send", value: peer },
+        ratio,
+        target: { of: "ratio", atLeast: 0.7 },
+      },
+    ];
+  },
+};
+
+export const submitInBulk: Benchmark = {
+  name: "bulk",
+  async run({ server, rounds, quick }): Promise<Figure[]> {
+    const database = await server.createDatabase();
+    const client = await database.connect();
+    const llmqSide = await createLlmqSide(client);
+    const calls = quick ? 2 : 5;
+    const { llmq, peer, ratio } = await inTurn(
+      rounds,
+      () => inBulk(llmqSide, client, calls),
+      () => inBulk(pgmqSide, client, calls),
+    );
+    await database.drop();
+    return [
+      {
+        name: "submit in bulk of 1,000",
+        unit: "requests/s",
+        llmq,
+        peer: { name: "pgmq.send_batch", value: peer },
+        ratio,
+        target: { of: "ratio", atLeast: 0.4 },
+      },
+    ];
+  },
+};
