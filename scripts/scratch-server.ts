@@ -29,7 +29,7 @@ export async function withScratchServer<T>(work: (server: ScratchServer) => Prom
         },
       });
     } finally {
-      await server.stop();
+      await server.stop({ removeData: true });
     }
   } finally {
     await rm(directory, { recursive: true, force: true });

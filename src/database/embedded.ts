@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Binaries, findBinaries } from "./embedded-binaries.ts";
@@ -9,6 +9,7 @@ import {
   readPassword,
   writeSettings,
 } from "./embedded-cluster.ts";
+import { databaseUrl, prepareDatabase } from "./embedded-database.ts";
 import { installPgmq } from "./embedded-pgmq.ts";
 import { type Account, commandLine, EmbeddedPostgresError, unprivilegedAccount } from "./embedded-process.ts";
 import {
@@ -19,9 +20,9 @@ import {
   startServer,
   stopServer,
   takeLease,
-  withConnection,
 } from "./embedded-server.ts";
 
+export { databaseUrl } from "./embedded-database.ts";
 export { EmbeddedPostgresError } from "./embedded-process.ts";
 
 /** The part of pino's logger that set-up code uses. */
@@ -50,8 +51,11 @@ export type EmbeddedPostgres = {
   hasPgmq: boolean;
   /** False when a server that another process had started was found running. */
   started: boolean;
-  /** Leaves the server; the last one to leave shuts it down (fast) and waits for the end. Safe to repeat. */
-  stop(): Promise<void>;
+  /**
+   * Leaves the server; the last one to leave shuts it down (fast) and waits for the end. With `removeData` it
+   * then removes the whole directory too, also where `prepareDirectory` put it elsewhere. Safe to repeat.
+   */
+  stop(options?: { removeData?: boolean }): Promise<void>;
 };
 
 /**
@@ -72,8 +76,12 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const directory = await prepareDirectory(requested, account);
   await ensureCluster(directory, binaries, account, options.fsync ?? true);
   const lease = await takeLease(directory);
-  const leave = async () => {
-    if (await lease.release()) await stopServer(binaries, join(directory, "data"), account);
+  const leave = async ({ removeData = false } = {}) => {
+    if (!(await lease.release())) return;
+    await stopServer(binaries, join(directory, "data"), account);
+    if (!removeData) return;
+    await rm(directory, { recursive: true, force: true });
+    await rm(requested, { recursive: true, force: true });
   };
   try {
     const pgmqFiles = await installPgmq(shareDirectory(directory, binaries)).catch((error: unknown) => {
@@ -186,40 +194,4 @@ function serverSettings(
     ...(options.fsync === false && { fsync: "off", full_page_writes: "off" }),
     ...options.settings,
   };
-}
-
-/** Makes the database `llmq`; answers whether pgmq is in it. Two processes may do this at once. */
-async function prepareDatabase(rootUrl: string, pgmqFiles: boolean, log: SetupLog): Promise<boolean> {
-  await withConnection(rootUrl, async (client) => {
-    const { rowCount } = await client.query("select from pg_database where datname = 'llmq'");
-    if (rowCount === 0) await client.query("create database llmq").catch(ignoreDuplicate);
-    // Compresses large prompts several times faster than pglz; not every build has it.
-    await client
-      .query(`select from pg_settings where name = 'default_toast_compression' and 'lz4' = any(enumvals)`)
-      .then(({ rowCount: has }) =>
-        has ? client.query("alter database llmq set default_toast_compression = 'lz4'") : undefined,
-      );
-  });
-  return await withConnection(databaseUrl(rootUrl, "llmq"), async (client) => {
-    try {
-      if (pgmqFiles) await client.query("create extension if not exists pgmq").catch(ignoreDuplicate);
-    } catch (error) {
-      log.warn({ error }, "the extension pgmq could not be created");
-    }
-    const { rowCount } = await client.query("select from pg_extension where extname = 'pgmq'");
-    return rowCount === 1;
-  });
-}
-
-/** SQLSTATE 42P04, 42710, 23505: another process made it a moment earlier. */
-function ignoreDuplicate(error: unknown): void {
-  const code = (error as { code?: string }).code;
-  if (!["42P04", "42710", "23505"].includes(code ?? "")) throw error;
-}
-
-/** The same server, another database. */
-export function databaseUrl(url: string, database: string): string {
-  const parsed = new URL(url);
-  parsed.pathname = `/${database}`;
-  return parsed.href;
 }

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startEmbeddedPostgres } from "../../src/database/embedded.ts";
+import { exists } from "../../src/database/embedded-cluster.ts";
 import { isAlive } from "../../src/database/embedded-process.ts";
 import { readPostmaster } from "../../src/database/embedded-server.ts";
 import { eventually } from "../support/eventually.ts";
@@ -216,7 +217,8 @@ describe.runIf(asRoot)("as root", () => {
     await first.stop();
     const second = await start();
     expect(await query(second.url, "select n from here")).toEqual([{ n: 1 }]);
-    await second.stop();
+    await second.stop({ removeData: true });
+    expect(await Promise.all([real, dataDir].map((path) => exists(path)))).toEqual([false, false]);
   });
 
   test("runs programs that its user cannot read from a copy", async () => {

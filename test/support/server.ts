@@ -31,7 +31,7 @@ async function startEmbedded(major: string | undefined): Promise<RunningServer> 
     ...(major && major !== "18" && { binaries: await fetchPostgres(Number(major)) }),
   });
   const stop = async () => {
-    await server.stop();
+    await server.stop({ removeData: true });
     await rm(directory, { recursive: true, force: true });
   };
   return { url: server.url, stop };
