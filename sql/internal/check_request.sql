@@ -83,8 +83,8 @@ begin
   v_new.complexity := complexity;
   v_new.messages := messages;
   v_new.context := coalesce(context, '{}');
-  v_new.response_schema := response_schema;
-  v_new.tools := nullif(tools, '[]');
+  v_new.response_schema := nullif(response_schema, 'null');
+  v_new.tools := nullif(nullif(tools, '[]'), 'null');
   v_new.settings := coalesce(settings, '{}');
   v_new.model := model;
   v_new.priority := priority;

@@ -106,7 +106,8 @@ export function withSchemaInPrompt(
     `The JSON must match this JSON Schema:\n${JSON.stringify(schema)}`;
   const [first, ...rest] = messages;
   // Into the message that is there: some chat templates allow one system message only.
-  if (first?.role !== "system") return [{ role: "system", content: instruction }, ...messages];
+  if (first === undefined || (first.role !== "system" && first.role !== "developer"))
+    return [{ role: "system", content: instruction }, ...messages];
   const content = Array.isArray(first.content)
     ? [...first.content, { type: "text" as const, text: instruction }]
     : [first.content, instruction].filter(Boolean).join("\n\n");

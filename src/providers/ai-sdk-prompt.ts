@@ -24,8 +24,9 @@ export function toPrompt(messages: ChatMessage[], options: PromptOptions): Langu
   let onlySystemSoFar = true;
   return messages.map((message) => {
     for (const call of message.tool_calls ?? []) toolNames.set(call.id, call.function.name);
-    if (message.role !== "system") onlySystemSoFar = false;
-    const isLateSystem = message.role === "system" && !onlySystemSoFar && !options.allowsLateSystem;
+    const isSystem = message.role === "system" || message.role === "developer";
+    if (!isSystem) onlySystemSoFar = false;
+    const isLateSystem = isSystem && !onlySystemSoFar && !options.allowsLateSystem;
     const converted = toMessage(isLateSystem ? { ...message, role: "user" } : message, toolNames, options);
     return message.name === undefined
       ? converted
@@ -57,6 +58,7 @@ function toMessage(
 ): LanguageModelV4Message {
   switch (message.role) {
     case "system":
+    case "developer":
       return { role: "system", content: textOfContent(message.content) };
     case "user":
       return { role: "user", content: toParts(message.content, options) };
@@ -98,6 +100,14 @@ function toPart(part: ChatPart, options: PromptOptions): InputPart {
       return detail === undefined
         ? image
         : { ...image, providerOptions: { openai: { imageDetail: detail } } };
+    }
+    case "input_audio": {
+      const { data, format } = part.input_audio;
+      return {
+        type: "file",
+        mediaType: `audio/${format === "mp3" ? "mpeg" : format}`,
+        data: { type: "data", data },
+      };
     }
     case "file": {
       const { file_data, file_id, filename } = part.file;

@@ -5,7 +5,8 @@
 
 /** OpenAI's chat format, as stored in `llmq.requests.messages`. */
 export type ChatMessage = {
-  role: "system" | "user" | "assistant" | "tool";
+  /** `developer` is OpenAI's newer word for `system`, and is treated as it. */
+  role: "system" | "developer" | "user" | "assistant" | "tool";
   content?: string | ChatPart[] | null;
   name?: string;
   tool_calls?: ChatToolCall[];
@@ -15,6 +16,7 @@ export type ChatMessage = {
 export type ChatPart =
   | { type: "text"; text: string }
   | { type: "image_url"; image_url: { url: string; detail?: string } }
+  | { type: "input_audio"; input_audio: { /** base64 */ data: string; format: string } }
   | { type: "file"; file: { file_data?: string; file_id?: string; filename?: string } };
 
 export type ChatToolCall = {

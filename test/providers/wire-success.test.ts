@@ -379,3 +379,25 @@ test("the request id falls back to the id in the body", async () => {
   const outcome = await callOnce({ kind: "google", baseUrl: server.url });
   expect(outcome.facts.providerRequestId).toBe("resp-1");
 });
+
+test("a developer message is a system message everywhere", async () => {
+  const messages = [
+    { role: "developer" as const, content: "Be brief." },
+    { role: "user" as const, content: "Hi" },
+  ];
+  for (const kind of REAL_KINDS) {
+    const { outcome, sent } = await exchange(kind, TEXT_BODY[kind], { messages });
+    expect(outcome.kind, kind).toBe("answer");
+    expect(JSON.stringify(sent.body), kind).toContain("Be brief.");
+    await server?.close();
+    server = undefined;
+  }
+});
+
+test("audio reaches OpenAI in its own form", async () => {
+  const part = { type: "input_audio" as const, input_audio: { data: "UklGRg==", format: "wav" } };
+  const { sent } = await exchange("openai", TEXT_BODY.openai, {
+    messages: [{ role: "user", content: [{ type: "text", text: "What is said?" }, part] }],
+  });
+  expect(JSON.stringify(sent.body)).toContain(JSON.stringify(part.input_audio));
+});
