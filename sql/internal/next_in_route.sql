@@ -1,7 +1,7 @@
 -- A model that cools down is passed over while another one is left: it would only keep the request waiting.
 create function llmq.next_in_route(held llmq.queue, min_context int = null) returns table (step smallint, lane int)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select r.step::smallint, m.lane
   from unnest(llmq.route_models(held.complexity, held.task_type)) with ordinality as r (model, step)

@@ -211,7 +211,7 @@ type ClaimedRow = {
   response_schema: Record<string, unknown> | boolean | null;
   tools: ChatTool[] | null;
   settings: ChatSettings;
-  deadline: Date | null;
+  deadline: Date | number | null;
   created_at: Date;
   started_at: Date;
   attempts: number;
@@ -239,7 +239,7 @@ function claimedRequest(row: ClaimedRow): ClaimedRequest {
     responseSchema: row.response_schema,
     tools: row.tools ?? [],
     settings: row.settings,
-    deadline: row.deadline,
+    deadline: dateOrNull(row.deadline),
     createdAt: row.created_at,
     startedAt: row.started_at,
     attempts: row.attempts,
@@ -256,6 +256,11 @@ function claimedRequest(row: ClaimedRow): ClaimedRequest {
       maxOutputTokens: row.max_output_tokens,
     },
   };
+}
+
+/** `infinity` comes as a number, a year beyond JavaScript's as an invalid Date: both are never. */
+function dateOrNull(value: Date | number | null): Date | null {
+  return value instanceof Date && !Number.isNaN(value.getTime()) ? value : null;
 }
 
 function completedRow(outcome: CompletedOutcome) {

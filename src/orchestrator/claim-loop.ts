@@ -76,7 +76,7 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
 
   async function look(): Promise<void> {
     const againInMs = await abortCancelledSometimes();
-    await giveBackUnknown();
+    await tidy();
     const room = Math.min(options.batchSize, calls.room);
     full = room <= 0;
     if (full) {
@@ -95,10 +95,11 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
     const startedAt = performance.now();
     const requests = await database.claim(workerId, room);
     if (closed) return 0;
+    if (stopping.aborted) return giveBackUnknown(workerId);
     lastClaimAt = new Date();
     calls.dispatch(requests);
-    sleepPolicy.claimed(requests.length);
     observer?.claimed?.(requests.length, (performance.now() - startedAt) / 1000);
+    await sleepPolicy.claimed(requests.length);
     return requests.length;
   }
 
@@ -120,16 +121,20 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
     }
   }
 
+  async function tidy(): Promise<void> {
+    const { workerId } = membership;
+    if (workerId === null || performance.now() - tidiedAt < options.tidyIntervalMs) return;
+    const released = await giveBackUnknown(workerId);
+    tidiedAt = performance.now();
+    if (released > 0) logger.warn({ requests: released }, "gave back requests whose claim never arrived");
+  }
+
   /**
    * A connection that breaks behind the commit of a claim takes the rows with it: the database says that this
    * process runs them, and nobody does. So does an outcome that was refused in every form.
    */
-  async function giveBackUnknown(): Promise<void> {
-    const { workerId } = membership;
-    if (workerId === null || performance.now() - tidiedAt < options.tidyIntervalMs) return;
-    const released = await database.releaseAllBut(workerId, [...inFlight.claimIds(), ...writer.claimIds()]);
-    tidiedAt = performance.now();
-    if (released > 0) logger.warn({ requests: released }, "gave back requests whose claim never arrived");
+  function giveBackUnknown(workerId: string): Promise<number> {
+    return database.releaseAllBut(workerId, [...inFlight.claimIds(), ...writer.claimIds()]);
   }
 
   return {

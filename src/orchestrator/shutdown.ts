@@ -16,6 +16,9 @@ import { within } from "./within.ts";
 
 /** For a step that talks to the database. */
 const STEP_MS = 5_000;
+const HURRIED_STEP_MS = 1_500;
+/** Once a step took too long, the database is not worth waiting for. */
+const LOST_STEP_MS = 250;
 const CANCELLATIONS_MS = 100;
 
 export type Parts = {
@@ -40,28 +43,41 @@ export async function shutDown(
   hurrying: AbortSignal,
 ): Promise<void> {
   const { listener, loop, calls, inFlight, writer, upkeep, membership, logger } = parts;
+  let lost = false;
+  const step = async (work: Promise<unknown>): Promise<boolean> => {
+    const limitMs = lost ? LOST_STEP_MS : hurrying.aborted ? HURRIED_STEP_MS : STEP_MS;
+    const ended = await within(limitMs, work);
+    lost ||= !ended;
+    return ended;
+  };
+
   await listener?.stop();
-  await within(STEP_MS, looping);
+  await step(looping);
   loop.close();
-  await drain(parts, graceMs, hurrying);
+  await drain(parts, graceMs, hurrying, step);
   inFlight.abortAll("shutdown");
-  if (!(await within(STEP_MS, calls.idle()))) {
+  if (!(await step(calls.idle()))) {
     logger.error(
       { inFlight: inFlight.size, unstored: writer.pending },
       "gave up on what could not be stored",
     );
     writer.abandon();
-    await within(STEP_MS, calls.idle());
+    await step(calls.idle());
   }
-  await within(STEP_MS, upkeep.stop());
+  await step(upkeep.stop());
   const leaving = membership.leave().catch((error: unknown) => {
     logger.warn({ err: error }, "could not sign off, recovery will");
   });
-  await within(STEP_MS, leaving);
+  await step(leaving);
 }
 
 /** The loop looks for cancelled calls no more, so somebody else has to. */
-async function drain({ calls, loop, logger }: Parts, graceMs: number, hurrying: AbortSignal): Promise<void> {
+async function drain(
+  { calls, loop, logger }: Parts,
+  graceMs: number,
+  hurrying: AbortSignal,
+  step: (work: Promise<unknown>) => Promise<boolean>,
+): Promise<void> {
   const cancellations = createPeriodic({
     name: "cancellations",
     everyMs: CANCELLATIONS_MS,
@@ -70,5 +86,5 @@ async function drain({ calls, loop, logger }: Parts, graceMs: number, hurrying: 
   });
   cancellations.start();
   await within(graceMs, calls.idle(), hurrying);
-  await within(STEP_MS, cancellations.stop());
+  await step(cancellations.stop());
 }

@@ -19,8 +19,8 @@ const BUSY_PAUSE_MS = 4;
 const PAUSES_AFTER_ARMING_MS = [0, 3, 12];
 
 export type SleepPolicy = {
-  /** Told after every claim how many rows it brought. */
-  claimed(count: number): void;
+  /** Told after every claim how many rows it brought. May ask the database. */
+  claimed(count: number): Promise<void>;
   /** There is nothing more to claim: how long to sleep when nothing wakes it. Asks the database. */
   next(): Promise<number>;
 };
@@ -37,18 +37,19 @@ export function createSleepPolicy(options: {
   let looks: number[] = [];
 
   return {
-    claimed(count) {
+    async claimed(count) {
       if (count >= BUSY_CLAIM) streak += 1;
       empty = count === 0 ? empty + 1 : 0;
       if (empty >= 2) streak = 0;
+      if (streak < BUSY_STREAK) {
+        disarmed = false;
+      } else if (!disarmed && isListening()) {
+        await database.disarmWake();
+        disarmed = true;
+      }
     },
     async next() {
-      if (streak >= BUSY_STREAK) {
-        if (!disarmed && isListening()) await database.disarmWake();
-        disarmed = true;
-        return Math.min(BUSY_PAUSE_MS, pollIntervalMs);
-      }
-      disarmed = false;
+      if (streak >= BUSY_STREAK) return Math.min(BUSY_PAUSE_MS, pollIntervalMs);
       if (!isListening()) return pollIntervalMs;
       if (await database.armWake()) looks = [...PAUSES_AFTER_ARMING_MS];
       return Math.min(looks.shift() ?? pollIntervalMs, pollIntervalMs);

@@ -119,4 +119,10 @@ describe("a deadline", () => {
     const id = await submit(database, { sim: { error: { status: 500 } }, deadline: inSeconds(1.5) });
     expect(await untilStatus(database, id)).toMatchObject({ error_type: "deadline_exceeded", calls: 1 });
   });
+
+  test.each(["infinity", "250000-01-01", "290000-01-01"])("at %s is none", async (deadline) => {
+    await running.start({ url: database.url });
+    const id = await submit(database, { deadline });
+    expect(await untilStatus(database, id)).toMatchObject({ status: "completed", calls: 1 });
+  });
 });
