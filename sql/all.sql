@@ -63,12 +63,13 @@
 --!include internal/route_models.sql
 --!include internal/check_reply_to.sql
 --!include internal/check_request.sql
+--!include internal/request_facts.sql
+--!include internal/new_request.sql
 --!include internal/check_request_list.sql
 --!include internal/first_unreadable.sql
 --!include internal/reserve_idempotency_key.sql
 --!include internal/next_tag.sql
 --!include internal/copy_to_pgmq.sql
---!include internal/enqueue_one.sql
 --!include internal/enqueue.sql
 --!include client/submit_llm_request.sql
 --!include client/submit_llm_requests.sql

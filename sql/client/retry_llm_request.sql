@@ -20,7 +20,7 @@ begin
     return false;
   end if;
   select r.* into v_request from llmq.requests as r where r.id = request_id;
-  v_new := llmq.check_request(
+  v_new := llmq.new_request(
     v_request.agent_id, v_request.task_type, v_request.messages, v_request.complexity, v_request.context,
     v_request.response_schema, v_request.tools, v_request.settings, v_request.model, v_request.priority,
     null, case when v_request.deadline > clock_timestamp() then v_request.deadline end, v_request.max_attempts,
@@ -35,7 +35,7 @@ begin
     request_id, v_new.lane, v_new.priority, clock_timestamp(), v_new.deadline, v_result.created_at,
     (llmq.copy_to_pgmq(array[v_new]))[1], v_new.max_attempts,
     (select coalesce(max(a.number), 0) from llmq.attempts as a where a.request_id = retry_llm_request.request_id),
-    v_new.model is not null, v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity
+    v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity
   );
   return true;
 end

@@ -1,4 +1,5 @@
--- (nothing) -> pending, in the caller's transaction.
+-- (nothing) -> pending, in the caller's transaction. llmq.enqueue() does the same for many; most submits come
+-- one by one, and without arrays and nested calls this path costs half of that one.
 create function llmq.submit_llm_request(
   agent_id        text,
   task_type       text,
@@ -18,24 +19,80 @@ create function llmq.submit_llm_request(
   parent_id       uuid = null
 ) returns uuid
 language plpgsql volatile security definer
+-- The probe's plan is made when the queue is empty, as a queue mostly is, and kept when it is not.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set plan_cache_mode = force_generic_plan
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_variable
 declare
-  v_new llmq.new_request := llmq.check_request(
-    agent_id, task_type, messages, complexity, context, response_schema, tools, settings, model, priority,
-    run_at, deadline, max_attempts, idempotency_key, reply_to, parent_id
+  v_ok       boolean := llmq.check_request(
+    agent_id, task_type, messages, complexity, context, response_schema, tools, settings, priority, run_at,
+    deadline, max_attempts, idempotency_key, reply_to
   );
+  v_id       uuid := llmq.uuid_v7();
+  v_now      timestamptz := clock_timestamp();
+  v_facts    record;
   v_existing uuid;
+  v_msg_id   bigint;
+  v_ranked   boolean;
 begin
-  v_new.id := llmq.uuid_v7();
+  select f.* into v_facts from llmq.request_facts(agent_id, task_type, complexity, context, model, priority) as f;
+  if v_facts.lane is null or v_facts.owner is not null then
+    perform llmq.refuse_route(agent_id, task_type, complexity, v_facts.first_model, v_facts.lane);
+  end if;
   if idempotency_key is not null then
-    v_existing := llmq.reserve_idempotency_key(agent_id, idempotency_key, v_new.id);
+    v_existing := llmq.reserve_idempotency_key(agent_id, idempotency_key, v_id);
     if v_existing is not null then
       return v_existing;
     end if;
   end if;
-  perform llmq.enqueue_one(v_new);
-  return v_new.id;
+
+  insert into llmq.requests (
+    id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
+    priority, run_at, deadline, max_attempts, idempotency_key, reply_to, parent_id
+  ) values (
+    v_id, agent_id, task_type, complexity, messages, coalesce(context, '{}'), nullif(response_schema, 'null'),
+    nullif(nullif(tools, '[]'), 'null'), coalesce(settings, '{}'), model, priority, run_at, deadline,
+    coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id
+  );
+  if v_facts.pgmq_payload is not null then
+    insert into pgmq.q_llm_requests (vt, message)
+    values (v_now, case
+      when v_facts.pgmq_payload = 'reference' and context = '{}' then
+        llmq.pgmq_reference(v_id, agent_id, task_type, complexity, false)
+      else llmq.pgmq_message(row(
+        v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model, priority,
+        run_at, deadline, coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id,
+        v_facts.lane, v_facts.weight, v_facts.pgmq_payload
+      )::llmq.new_request)
+    end)
+    returning msg_id into v_msg_id;
+  end if;
+  -- The rank, by the rule of llmq.next_tag(): the lock comes in a statement before the probe.
+  v_ranked := (run_at is null or run_at <= v_now) and v_facts.virtual_time is not null
+    and pg_try_advisory_xact_lock(llmq.ranking_key(v_facts.lane, priority, agent_id));
+  insert into llmq.queue (
+    id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
+    agent_id, task_type, complexity
+  ) values (
+    v_id, v_facts.lane, priority,
+    case when v_ranked then
+      greatest(v_facts.virtual_time, (
+        select q.tag
+        from llmq.queue as q
+        where q.lane = v_facts.lane and q.priority = submit_llm_request.priority and q.agent_id = submit_llm_request.agent_id
+          and q.status = 'pending' and q.tag is not null and q.tag >= v_facts.virtual_time
+        order by q.tag desc
+        limit 1
+      )) + 1 / v_facts.weight
+    end,
+    greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_facts.max_attempts),
+    model is not null or coalesce(context ->> 'executor' = 'external', false), reply_to is not null, agent_id, task_type, complexity
+  );
+  return v_id;
 end
 $$;
 comment on function llmq.submit_llm_request is

@@ -1,6 +1,7 @@
 -- (nothing) -> pending, for many: each table is written by one statement. All or none.
 create function llmq.submit_llm_requests(requests jsonb) returns setof uuid
 language plpgsql volatile security definer
+set plan_cache_mode = force_generic_plan
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -25,7 +26,7 @@ begin
         max_attempts int, idempotency_key text, reply_to text, parent_id uuid
       )) as r
     loop
-      v_new := llmq.check_request(
+      v_new := llmq.new_request(
         v_request.agent_id, v_request.task_type, v_request.messages, coalesce(v_request.complexity, 'medium'),
         coalesce(v_request.context, '{}'), nullif(v_request.response_schema, 'null'), nullif(v_request.tools, 'null'),
         coalesce(v_request.settings, '{}'), v_request.model, coalesce(v_request.priority, 0), v_request.run_at,

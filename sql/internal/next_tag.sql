@@ -5,8 +5,18 @@
 -- So ranking needs the advisory lock of (lane, priority, agent); whoever does not get it leaves its rows
 -- waiting, and the next claim ranks them (llmq.promote_waiting). The lock is taken before the probe, in a
 -- statement of its own: the probe's snapshot must be younger than the lock.
+create function llmq.ranking_key(lane int, priority int, agent_id text) returns bigint
+language sql immutable parallel safe
+as $$ select hashtextextended(agent_id, (lane::bigint << 9) + priority + 100) $$;
+comment on function llmq.ranking_key(int, int, text) is 'Internal: the advisory lock of whoever ranks the requests of an agent in a lane and priority.';
+
 create function llmq.next_tag(lane int, priority int, agent_id text) returns double precision
 language plpgsql volatile
+-- The probe's plan is made when the queue is empty, as a queue mostly is, and kept when it is not.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set plan_cache_mode = force_generic_plan
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -19,7 +29,7 @@ begin
   if not found then
     return null;
   end if;
-  if not pg_try_advisory_xact_lock(hashtextextended(agent_id, (lane::bigint << 9) + priority + 100)) then
+  if not pg_try_advisory_xact_lock(llmq.ranking_key(lane, priority, agent_id)) then
     return null;
   end if;
   return greatest(v_vt, (

@@ -47,16 +47,14 @@ create table llmq.queue (
   task_type      text not null,
   complexity     text not null,
   error_type     text,
-  error_message  text,
+  error_message  varchar(300),
   constraint queue_pkey primary key (id),
   constraint queue_status check (status in ('pending', 'processing')),
+  -- Short ones: each costs a submit, in proportion to its length (see types.sql).
   constraint queue_processing_is_held check (
-    (status = 'processing') = (claim_id is not null)
-    and (status = 'processing') = (worker_id is not null)
-    and (status <> 'processing' or started_at is not null)
+    num_nonnulls(claim_id, worker_id) = case status when 'processing' then 2 else 0 end
   ),
-  constraint queue_error_message_is_short check (length(error_message) <= 300),
-  constraint queue_counters check (attempts >= 0 and capacity_waits >= 0 and reasks >= 0 and crashes >= 0 and calls >= 0)
+  constraint queue_counters check (least(attempts, capacity_waits, reasks, crashes, calls) >= 0)
 ) with (
   fillfactor = 70,
   autovacuum_vacuum_scale_factor = 0,

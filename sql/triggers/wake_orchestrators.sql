@@ -5,10 +5,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- A plain expression: a query on the sequence costs ten times as much.
-  if pg_sequence_last_value('llmq.armed') = 2 then
-    perform pg_notify('llmq_wake', '');
-  end if;
+  perform pg_notify('llmq_wake', '');
   return null;
 end
 $$;
@@ -16,4 +13,7 @@ comment on function llmq.wake_orchestrators() is 'Trigger: wakes sleeping orches
 
 create trigger wake_orchestrators
 after insert on llmq.queue
-for each statement execute function llmq.wake_orchestrators();
+for each statement
+-- Here, not in the function: an orchestrator that is awake costs a submit no call.
+when (pg_sequence_last_value('llmq.armed') = 2)
+execute function llmq.wake_orchestrators();

@@ -115,8 +115,8 @@ begin
 
   return query
   select
-    q.id, q.claim_id, q.agent_id, q.task_type, q.complexity, r.messages, r.context, r.response_schema, r.tools,
-    r.settings, q.deadline, q.created_at, q.started_at, q.attempts, q.max_attempts,
+    q.id, q.claim_id, q.agent_id, q.task_type, q.complexity, r.messages::jsonb, r.context::jsonb, r.response_schema::jsonb, r.tools::jsonb,
+    r.settings::jsonb, q.deadline, q.created_at, q.started_at, q.attempts, q.max_attempts,
     m.name, p.name, p.kind, p.base_url, p.api_key_env, m.model_id, p.options || m.options, m.context_window,
     m.max_output_tokens
   from unnest(v_ids) as i (id)

@@ -33,7 +33,7 @@ begin
     read_count := v_message.read_ct;
     message := v_message.message;
     select q.id, q.claim_id into request_id, claim_id from llmq.queue as q where q.id = v_wanted;
-    select r.response_schema, r.tools, r.settings into response_schema, tools, settings
+    select r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb into response_schema, tools, settings
     from llmq.requests as r
     where r.id = request_id;
     return next;
