@@ -4,10 +4,14 @@
 --
 -- Fenced on the primary key and the claim, never on status: a status test makes the planner read the whole
 -- in-flight index. claim_id is unique over all claims, so two arrays are as exact as pairs.
-create function llmq.finish_requests(outcomes jsonb) returns uuid[]
+--
+-- Joins of arrays are planned as one row times one row, for which a nested loop looks best and then reads
+-- each side once per row of the other (4 of 6 ms at 200 requests): hence enable_nestloop = off.
+create function llmq.finish_requests(outcomes jsonb, status text = null) returns uuid[]
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_nestloop = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -47,10 +51,10 @@ begin
     cost_usd, response, parsed_response, validation_errors, repairs
   )
   select
-    g.id, g.agent_id, g.task_type, g.complexity, g.priority, o.status, m.name, m.provider, g.created_at,
+    g.id, g.agent_id, g.task_type, g.complexity, g.priority, coalesce(finish_requests.status, o.status), m.name, m.provider, g.created_at,
     g.started_at, v_now, case when g.pgmq_msg_id is not null then g.created_at end, g.run_at, g.deadline,
     o.error_type, o.error_message, o.finish_reason, g.attempts + coalesce(o.failures, 0), g.max_attempts,
-    g.capacity_waits, g.reasks + coalesce(o.reasks, 0), g.crashes + coalesce(o.crashes, 0), t.calls,
+    g.capacity_waits, g.reasks + coalesce(o.reasks, 0), g.crashes + coalesce(o.crashes, 0), coalesce(t.calls, 0),
     t.input_tokens, t.output_tokens, t.cached_input_tokens, t.reasoning_tokens, t.cost_usd,
     o.response, nullif(o.parsed_response, 'null'), nullif(o.validation_errors, 'null'), nullif(nullif(o.repairs, 'null'), '[]')
   from unnest(v_gone) as g
@@ -60,14 +64,15 @@ begin
   ) on o.request_id = g.id and (o.claim_id is null or o.claim_id = g.claim_id)
   -- A model that was deleted meanwhile must not take the answer with it.
   left join llmq.models as m on m.lane = g.lane
-  cross join lateral (
+  left join (
     select
-      count(*) as calls, sum(a.input_tokens) as input_tokens, sum(a.output_tokens) as output_tokens,
+      a.request_id, count(*) as calls, sum(a.input_tokens) as input_tokens, sum(a.output_tokens) as output_tokens,
       sum(a.cached_input_tokens) as cached_input_tokens, sum(a.reasoning_tokens) as reasoning_tokens,
       sum(a.cost_usd) as cost_usd
     from llmq.attempts as a
-    where a.request_id = g.id
-  ) as t;
+    where a.request_id = any (v_ids)
+    group by a.request_id
+  ) as t on t.request_id = g.id;
 
   select
     array_agg(g.id), array_agg(g.agent_id), array_agg(g.pgmq_msg_id) filter (where g.pgmq_msg_id is not null),
@@ -84,4 +89,4 @@ begin
   return v_done;
 end
 $$;
-comment on function llmq.finish_requests(jsonb) is 'Internal: ends requests with the given outcomes; the ids that were really ended (not those that somebody else holds or ended).';
+comment on function llmq.finish_requests(jsonb, text) is 'Internal: ends requests with the given outcomes, all in the given status or each in its own; the ids that were really ended (not those that somebody else holds or ended).';
