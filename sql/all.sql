@@ -129,6 +129,7 @@
 
 -- Shared queues
 --!include worker/receive_in_inbox.sql
+--!include client/read_inbox.sql
 --!include worker/handle_shared_queue.sql
 --!include worker/read_external_results.sql
 --!include worker/settle_external_results.sql
@@ -147,6 +148,7 @@
 --!include internal/weeks_before.sql
 --!include internal/has_results_since.sql
 --!include internal/drop_week.sql
+--!include internal/cleanup_messages.sql
 --!include operator/cleanup_llm_requests.sql
 --!include operator/enable_pgmq.sql
 --!include operator/schema_version.sql

@@ -42,6 +42,7 @@ begin
   delete from llmq.attempts as a where a.request_id = any (v_ids);
   delete from llmq.idempotency_keys as k where k.request_id = any (v_ids);
   delete from llmq.tool_results as t where t.request_id = any (v_ids);
+  perform llmq.cleanup_messages(v_limit, max_rows);
   return v_removed + coalesce(cardinality(v_ids), 0);
 end
 $$;

@@ -61,7 +61,7 @@ export const runDemo: Command<DemoOptions> = async (context, { keep = false }) =
     err.clearProgress();
     await outage.stop();
     await pool.end();
-    await server.stop();
+    await server.stop({ removeData: !keep });
     if (!keep) await rm(directory, { recursive: true, force: true });
   }
 };

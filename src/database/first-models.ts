@@ -6,7 +6,7 @@ import type { Pool } from "pg";
 
 export type ProviderKey = "openai" | "anthropic" | "google";
 
-type Vendor = { apiKeyEnv: string; /** simple, medium, complex */ models: [string, string, string] };
+type Vendor = { apiKeyEnv: string /** simple, medium, complex */; models: [string, string, string] };
 
 /** Widely available models of each vendor at the time of writing; change them with `llmq.configure_model`. */
 const VENDORS: Record<ProviderKey, Vendor> = {
@@ -36,13 +36,18 @@ export async function addFirstModels(pool: Pool, options: FirstModelsOptions): P
   try {
     await client.query("begin");
     await client.query("select pg_advisory_xact_lock(hashtextextended('llmq.first_models', 0))");
-    const { rows } = await client.query("select exists (select from llmq.models where name <> 'external') as has_models");
+    const { rows } = await client.query(
+      "select exists (select from llmq.models where name <> 'external') as has_models",
+    );
     const added: string[] = [];
     if (!rows[0].has_models) {
       const routes: string[][] = [[], [], []];
       for (const key of options.keys) {
         const vendor = VENDORS[key];
-        await client.query("select llmq.configure_provider($1, $1, api_key_env => $2)", [key, vendor.apiKeyEnv]);
+        await client.query("select llmq.configure_provider($1, $1, api_key_env => $2)", [
+          key,
+          vendor.apiKeyEnv,
+        ]);
         for (const [index, model] of threeModels(options.models?.[key] ?? vendor.models).entries()) {
           await client.query("select llmq.configure_model($1, $2, $1)", [model, key]);
           routes[index]?.push(model);
@@ -50,7 +55,8 @@ export async function addFirstModels(pool: Pool, options: FirstModelsOptions): P
         }
       }
       for (const [index, complexity] of COMPLEXITIES.entries()) {
-        if (added.length > 0) await client.query("select llmq.configure_route($1, $2)", [complexity, routes[index]]);
+        if (added.length > 0)
+          await client.query("select llmq.configure_route($1, $2)", [complexity, routes[index]]);
       }
     }
     await client.query("commit");
@@ -65,7 +71,9 @@ export async function addFirstModels(pool: Pool, options: FirstModelsOptions): P
 
 /** Whether any model can be called: without one an orchestrator has nothing to do. */
 export async function hasModels(pool: Pool): Promise<boolean> {
-  const { rows } = await pool.query("select exists (select from llmq.models where name <> 'external') as has_models");
+  const { rows } = await pool.query(
+    "select exists (select from llmq.models where name <> 'external') as has_models",
+  );
   return rows[0].has_models;
 }
 
