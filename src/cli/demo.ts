@@ -19,6 +19,7 @@ import { untilAborted } from "./start.ts";
 export type DemoOptions = { keep?: boolean };
 
 const OUTAGE_MS = 1_500;
+const REAL_DEADLINE_MS = 60_000;
 
 /**
  * `llmq demo`: an embedded Postgres of its own, one orchestrator, and one request for every outcome,
@@ -106,7 +107,9 @@ function chooseModel(scenario: Scenario, hasKey: boolean): Scenario {
   if (!hasKey || "model" in scenario.submit) return scenario;
   if (scenario.realToo !== true) return { ...scenario, submit: { ...scenario.submit, model: "sim" } };
   const { settings: _simulated, ...submit } = scenario.submit;
-  return { ...scenario, submit };
+  // A real model may answer otherwise than planned, and a wrong key must not keep the demo waiting for ever.
+  const deadline = new Date(Date.now() + REAL_DEADLINE_MS).toISOString();
+  return { ...scenario, expect: null, submit: { ...submit, deadline } };
 }
 
 async function keepRunning(

@@ -33,6 +33,7 @@ export function table(stories: Story[], width: number): string {
 /** True when every request ended as its scenario says it must. */
 export function asExpected(story: Story): boolean {
   const last = story.turns.at(-1);
+  if (story.scenario.expect === null) return last !== undefined;
   const { status, errorType } = story.scenario.expect;
   return last?.status === status && (errorType === undefined || last.error_type === errorType);
 }

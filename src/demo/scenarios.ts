@@ -11,7 +11,8 @@ export type Scenario = {
   /** Given back for each tool call; the next turn is submitted with llmq.submit_tool_results. */
   toolResult?: unknown;
   cancelAfterMs?: number;
-  expect: { status: "completed" | "failed" | "cancelled"; errorType?: string };
+  /** How it must end; null: as the real model pleases. */
+  expect: { status: "completed" | "failed" | "cancelled"; errorType?: string } | null;
 };
 
 const WEATHER_TOOL = {
