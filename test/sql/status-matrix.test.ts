@@ -23,7 +23,7 @@ const pending = { waiting: ["LQ007"], ready: ["LQ007"] } as const;
 const onlyProcessing = (answer: unknown, after: string) =>
   ({ unknown: ["LQ002"], ...pending, processing: [answer, after], ...finished }) as unknown as Expected;
 const never = (answer: unknown, unknown: unknown = answer) =>
-  Object.fromEntries(statuses.map((s) => [s, [s === "unknown" ? unknown : answer]])) as Expected;
+  Object.fromEntries(statuses.map((s) => [s, [s === "unknown" ? unknown : answer]])) as unknown as Expected;
 const failing = (errorType: string, answer: string): [string, Action, Expected] => [
   `mark_failed ${errorType}`,
   (on, { id }) => callOne(on, "mark_failed", { request_id: id, error_type: errorType, error_message: "x" }),
