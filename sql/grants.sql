@@ -13,7 +13,7 @@ declare
   v_client constant text[] := array[
     'submit_llm_request', 'submit_llm_requests', 'get_llm_request', 'wait_for_llm_request', 'cancel_llm_request',
     'retry_llm_request', 'submit_tool_results', 'explain_llm_request', 'result_channel', 'inbox_channel', 'read_inbox', 'status_of',
-    'pause', 'caller', 'may_use_agent', 'hidden_agents', 'insert_llm_request', 'schema_version', 'uuid_v7_floor', 'uuid_v7_time'
+    'caller', 'may_use_agent', 'hidden_agents', 'insert_llm_request', 'schema_version', 'uuid_v7_floor', 'uuid_v7_time'
   ];
   v_worker constant text[] := array[
     'register_worker', 'heartbeat_worker', 'unregister_worker', 'claim_pending_llm_requests', 'mark_processing',

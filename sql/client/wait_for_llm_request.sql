@@ -1,27 +1,13 @@
--- A procedure, because waiting must not hold a snapshot: an open snapshot keeps dead rows of the whole
--- database from being removed. Each look is a transaction of its own; the pause between two is an
--- expression without a snapshot (llmq.pause is declared immutable for exactly that reason: PL/pgSQL takes
--- a snapshot for every expression that is not).
-create function llmq.pause(seconds double precision) returns boolean
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_done text;
-begin
-  v_done := pg_catalog.pg_sleep(seconds);
-  return true;
-end
-$$;
-comment on function llmq.pause(double precision) is 'Internal: sleeps without a snapshot when called as a plain expression.';
-
+-- A procedure, because waiting must not hold a snapshot: an open one keeps dead rows of the whole database
+-- from being removed. Each look is a transaction of its own, so that the oldest snapshot of a waiter is that of
+-- its last pause, 50 ms at most. (None at all cannot be had in PL/pgSQL: every expression, and so every way of
+-- pausing, takes one.)
 create procedure llmq.wait_for_llm_request(request_id uuid, timeout interval, inout status text = null)
 language plpgsql
 as $$
 declare
   v_until timestamptz := clock_timestamp() + timeout;
   v_pause double precision := 0.002;
-  v_now   boolean;
 begin
   if timeout is null then
     raise exception using errcode = 'LQ001', message = 'timeout must not be null', hint = 'For example interval ''30 seconds''.';
@@ -33,14 +19,14 @@ begin
       raise exception using errcode = 'LQ008', message = format('request %s is not finished after %s', request_id, timeout),
         detail = format('It is %s.', status), hint = 'It goes on running. Wait again, or see llmq.explain_llm_request().';
     end if;
+    v_pause := least(v_pause * 1.5, 0.05, 0.001 + greatest(extract(epoch from v_until - clock_timestamp()), 0));
     commit;
-    v_now := llmq.pause(least(v_pause, 0.001 + greatest(extract(epoch from v_until - clock_timestamp()), 0)));
-    v_pause := least(v_pause * 1.5, 0.05);
+    perform pg_catalog.pg_sleep(v_pause);
   end loop;
 end
 $$;
 comment on procedure llmq.wait_for_llm_request(uuid, interval, text) is
-$$Waits until a request is finished and gives its status. Call it outside of a transaction: it holds no snapshot while it waits, so it ends its transaction between two looks.
+$$Waits until a request is finished and gives its status. Call it outside of a transaction: it ends its transaction between two looks, so that it never holds a snapshot for longer than 50 ms.
 request_id: what the submit returned, after its commit.
 timeout: how long at most.
 status: leave it out; the result's only column: completed, failed or cancelled.
