@@ -81,5 +81,8 @@ comment on function llmq.grant_execute(text, text[]) is 'Internal: execute on th
 -- The default privileges of schema.sql cannot take back what a new function gives to PUBLIC by default.
 revoke all on schema llmq from public;
 revoke execute on all routines in schema llmq from public;
-revoke usage on type llmq.new_request, llmq.claimed_request from public;
+revoke usage on type
+  llmq.new_request, llmq.claimed_request, llmq.complexity, llmq.priority, llmq.attempt_limit, llmq.json_object,
+  llmq.json_array, llmq.json_schema
+from public;
 select llmq.grant_roles();
