@@ -23,6 +23,8 @@ export type ServiceOptions = {
   /** A direct connection for LISTEN. */
   listenUrl: string;
   logger: Logger;
+  /** Of the program. */
+  version: string;
 };
 
 export type Service = {
@@ -33,7 +35,14 @@ export type Service = {
   readonly httpUrl: string | null;
 };
 
-export function createService({ config, env, databaseUrl, listenUrl, logger }: ServiceOptions): Service {
+export function createService({
+  config,
+  env,
+  databaseUrl,
+  listenUrl,
+  logger,
+  version,
+}: ServiceOptions): Service {
   const pool = createPool({
     connectionString: databaseUrl,
     max: config.poolSize,
@@ -52,6 +61,7 @@ export function createService({ config, env, databaseUrl, listenUrl, logger }: S
     concurrency: config.concurrency,
     heartbeatIntervalMs: config.heartbeatIntervalMs,
     retentionDays: config.retentionDays,
+    version,
     observer: metrics.observer,
   });
   const sharedQueues = createSharedQueueLoop({

@@ -44,6 +44,7 @@ export const runDemo: Command<DemoOptions> = async (context, { keep = false }) =
       databaseUrl: server.url,
       listenUrl: server.url,
       logger,
+      version: context.version,
     });
     await service.start();
     out.line(

@@ -20,6 +20,7 @@ export const runStart: Command = async (context) => {
       databaseUrl: server.url,
       listenUrl: config.listenUrl ?? server.url,
       logger,
+      version: context.version,
     });
     await service.start();
     if (server.embedded) out.line(`The queue is at ${server.url}`);

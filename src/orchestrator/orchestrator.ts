@@ -86,7 +86,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
 type Database = ReturnType<typeof createQueueDatabase>;
 
 function assemble(options: OrchestratorOptions, database: Database, stopping: AbortSignal): Parts {
-  const { logger, observer, concurrency, pollIntervalMs, heartbeatIntervalMs } = options;
+  const { logger, observer, concurrency, pollIntervalMs, heartbeatIntervalMs, version } = options;
   const wake = createWake();
   const inFlight = createInFlight();
   const writer = createOutcomeWriter(database, logger);
@@ -95,7 +95,7 @@ function assemble(options: OrchestratorOptions, database: Database, stopping: Ab
     database,
     name: options.name,
     heartbeatIntervalMs,
-    info: () => ({ in_flight: inFlight.size, concurrency, listener: listener?.mode ?? "off" }),
+    info: () => ({ version, in_flight: inFlight.size, concurrency, listener: listener?.mode ?? "off" }),
     onGivenUp: () => inFlight.abortAll("lost"),
     logger,
   });

@@ -20,6 +20,8 @@ export type OrchestratorOptions = {
   retentionDays: number;
   /** For people, in `llmq.workers`; the default is host and process number. */
   name?: string;
+  /** Of the program, for people, in `llmq.workers`. */
+  version?: string;
   observer?: OrchestratorObserver;
 };
 
