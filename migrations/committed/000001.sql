@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:891c9361440d74da3b2f0e2e83fa43629f21b629
+--! Hash: sha1:39e6889e3b21ecd4ed429fd53a2fae69718ce1da
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -341,7 +341,8 @@ $$;
 -- A pending row is *waiting* (tag null: not due yet, or due and not ranked) or *ready* (ranked by tag
 -- inside its lane and priority). Every index is partial on one of these, so that each scan sees only rows
 -- it can use. The row has no jsonb and no text that can grow: under a long transaction dead versions of it
--- cannot be removed, and their size is what hurts.
+-- cannot be removed, and their size is what hurts. The fillfactor leaves room for one more version of each row
+-- in its page: a claim whose new versions go elsewhere writes a tenth more WAL.
 create sequence llmq.claim_ids;
 comment on sequence llmq.claim_ids is 'One number per claim: the fence a worker hands back with the outcome.';
 
@@ -381,7 +382,7 @@ create table llmq.queue (
   ),
   constraint queue_counters check (least(attempts, capacity_waits, reasks, crashes, calls) >= 0)
 ) with (
-  fillfactor = 70,
+  fillfactor = 45,
   autovacuum_vacuum_scale_factor = 0,
   autovacuum_vacuum_threshold = 2000,
   autovacuum_vacuum_insert_scale_factor = 0.2,
@@ -4888,7 +4889,10 @@ comment on function llmq.grant_execute(text, text[]) is 'Internal: execute on th
 -- The default privileges of schema.sql cannot take back what a new function gives to PUBLIC by default.
 revoke all on schema llmq from public;
 revoke execute on all routines in schema llmq from public;
-revoke usage on type llmq.new_request, llmq.claimed_request from public;
+revoke usage on type
+  llmq.new_request, llmq.claimed_request, llmq.complexity, llmq.priority, llmq.attempt_limit, llmq.json_object,
+  llmq.json_array, llmq.json_schema
+from public;
 select llmq.grant_roles();
 --! EndIncluded grants.sql
 --! EndIncluded all.sql
