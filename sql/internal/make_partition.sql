@@ -8,6 +8,11 @@ as $$
 declare
   v_key text := case parent when 'attempts' then 'request_id' else 'id' end;
 begin
+  -- A submit that already chose the default partition for its row would be refused once this one is attached.
+  -- So writers of the table are waited for, and then wait; for weeks to come there are none.
+  if from_id <= llmq.uuid_v7_floor(clock_timestamp() + interval '1 hour') then
+    execute format('lock table llmq.%I in share row exclusive mode', parent);
+  end if;
   execute format('lock table llmq.%I in access exclusive mode', parent || '_default');
   execute format('create table llmq.%I (like llmq.%I including defaults including constraints including storage including compression)', partition_name, parent);
   execute format(

@@ -33,7 +33,9 @@ begin
   with old as (
     delete from llmq.results as f
     where f.id = any (array(
+      -- One that is being retried at this moment is not waited for.
       select o.id from llmq.results as o where o.finished_at < v_limit order by o.finished_at limit max_rows
+      for update skip locked
     ))
     returning f.id
   )
