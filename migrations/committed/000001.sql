@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:39e6889e3b21ecd4ed429fd53a2fae69718ce1da
+--! Hash: sha1:be486b5f8101b6d843ad5e42962075aa5a7d4493
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -1603,8 +1603,9 @@ begin
     and priority between -100 and 100
     and num_nulls(max_attempts, deadline, run_at, idempotency_key, reply_to, response_schema, tools) = 7
     and context = '{}' and settings = '{}'
+    -- Raises or gives a void, which is not null: a call in an expression costs half of a statement of its own.
+    and llmq.check_messages(messages) is not null
   then
-    perform llmq.check_messages(messages);
     return true;
   end if;
 
@@ -4494,6 +4495,11 @@ as $$
 declare
   v_key text := case parent when 'attempts' then 'request_id' else 'id' end;
 begin
+  -- A submit that already chose the default partition for its row would be refused once this one is attached.
+  -- So writers of the table are waited for, and then wait; for weeks to come there are none.
+  if from_id <= llmq.uuid_v7_floor(clock_timestamp() + interval '1 hour') then
+    execute format('lock table llmq.%I in share row exclusive mode', parent);
+  end if;
   execute format('lock table llmq.%I in access exclusive mode', parent || '_default');
   execute format('create table llmq.%I (like llmq.%I including defaults including constraints including storage including compression)', partition_name, parent);
   execute format(
@@ -4665,7 +4671,9 @@ begin
   with old as (
     delete from llmq.results as f
     where f.id = any (array(
+      -- One that is being retried at this moment is not waited for.
       select o.id from llmq.results as o where o.finished_at < v_limit order by o.finished_at limit max_rows
+      for update skip locked
     ))
     returning f.id
   )
