@@ -4,84 +4,17 @@
  * mode, and the plans worth keeping are those inside the functions, which PL/pgSQL keeps by itself.
  */
 import type { Pool } from "pg";
-import type { Repair, ValidationError } from "../answer/answer.ts";
-import type {
-  CallFacts,
-  ChatMessage,
-  ChatSettings,
-  ChatTool,
-  ErrorClass,
-  ModelTarget,
-  OutputMode,
-  ProviderKind,
-} from "../providers/provider.ts";
+import { claimedRequest, completedRow, failedRow } from "./queue-rows.ts";
+import type { AppliedOutcome, ClaimedRequest, CompletedOutcome, FailedOutcome } from "./queue-types.ts";
 
-/** One request in this process's hands; `claimId` is the fence that every outcome carries. */
-export type ClaimedRequest = {
-  id: string;
-  claimId: string;
-  agentId: string;
-  taskType: string;
-  complexity: string;
-  messages: ChatMessage[];
-  context: Record<string, unknown>;
-  responseSchema: Record<string, unknown> | boolean | null;
-  tools: ChatTool[];
-  settings: ChatSettings;
-  deadline: Date | null;
-  createdAt: Date;
-  startedAt: Date;
-  attempts: number;
-  maxAttempts: number;
-  model: ModelTarget;
-};
-
-/** A row of the ledger, `llmq.attempts`. */
-export type LedgerCall = {
-  outcome: "answered" | "invalid" | "exception" | "deadline" | ErrorClass;
-  facts: CallFacts;
-  finishReason: string | null;
-  outputMode: OutputMode | null;
-  errorMessage: string | null;
-};
-
-export type CompletedOutcome = {
-  kind: "completed";
-  requestId: string;
-  claimId: string;
-  response: string;
-  parsedResponse?: unknown;
-  repairs: Repair[];
-  finishReason: string | null;
-  reasks: number;
-  calls: LedgerCall[];
-};
-
-export type FailedOutcome = {
-  kind: "failed";
-  requestId: string;
-  claimId: string;
-  /** Decides what follows: `sql/internal/decide_failure.sql`. */
-  errorClass: Exclude<ErrorClass, "aborted" | "mode"> | "exception" | "invalid" | "deadline";
-  errorMessage: string;
-  retryAfterMs: number | null;
-  response?: string;
-  parsedResponse?: unknown;
-  validationErrors?: ValidationError[];
-  repairs: Repair[];
-  reasks: number;
-  calls: LedgerCall[];
-};
-
-export type RequestOutcome = CompletedOutcome | FailedOutcome;
-
-/** What SQL made of an outcome; `applied: false` means that the claim was lost meanwhile. */
-export type AppliedOutcome = {
-  requestId: string;
-  applied: boolean;
-  status: "completed" | "failed" | "pending" | null;
-  runAt: Date | null;
-};
+export type {
+  AppliedOutcome,
+  ClaimedRequest,
+  CompletedOutcome,
+  FailedOutcome,
+  LedgerCall,
+  RequestOutcome,
+} from "./queue-types.ts";
 
 export type RuntimeSettings = {
   validationRetries: number;
@@ -93,7 +26,6 @@ export type RuntimeSettings = {
 export type Maintenance = { recovered: number; expired: number; swept: number };
 
 export type QueueDatabase = ReturnType<typeof createQueueDatabase>;
-
 export function createQueueDatabase(pool: Pool) {
   return {
     async schemaVersion(): Promise<number> {
@@ -197,116 +129,5 @@ export function createQueueDatabase(pool: Pool) {
       );
       return Number(rows[0].removed);
     },
-  };
-}
-
-type ClaimedRow = {
-  id: string;
-  claim_id: string;
-  agent_id: string;
-  task_type: string;
-  complexity: string;
-  messages: ChatMessage[];
-  context: Record<string, unknown>;
-  response_schema: Record<string, unknown> | boolean | null;
-  tools: ChatTool[] | null;
-  settings: ChatSettings;
-  deadline: Date | number | null;
-  created_at: Date;
-  started_at: Date;
-  attempts: number;
-  max_attempts: number;
-  model: string;
-  provider: string;
-  provider_kind: ProviderKind;
-  base_url: string | null;
-  api_key_env: string | null;
-  model_id: string;
-  options: Record<string, unknown>;
-  context_window: number | null;
-  max_output_tokens: number | null;
-};
-
-function claimedRequest(row: ClaimedRow): ClaimedRequest {
-  return {
-    id: row.id,
-    claimId: row.claim_id,
-    agentId: row.agent_id,
-    taskType: row.task_type,
-    complexity: row.complexity,
-    messages: row.messages,
-    context: row.context,
-    responseSchema: row.response_schema,
-    tools: row.tools ?? [],
-    settings: row.settings,
-    deadline: dateOrNull(row.deadline),
-    createdAt: row.created_at,
-    startedAt: row.started_at,
-    attempts: row.attempts,
-    maxAttempts: row.max_attempts,
-    model: {
-      name: row.model,
-      provider: row.provider,
-      kind: row.provider_kind,
-      modelId: row.model_id,
-      baseUrl: row.base_url,
-      apiKeyEnv: row.api_key_env,
-      options: row.options,
-      contextWindow: row.context_window,
-      maxOutputTokens: row.max_output_tokens,
-    },
-  };
-}
-
-/** `infinity` comes as a number, a year beyond JavaScript's as an invalid Date: both are never. */
-function dateOrNull(value: Date | number | null): Date | null {
-  return value instanceof Date && !Number.isNaN(value.getTime()) ? value : null;
-}
-
-function completedRow(outcome: CompletedOutcome) {
-  return {
-    request_id: outcome.requestId,
-    claim_id: outcome.claimId,
-    response: outcome.response,
-    parsed_response: outcome.parsedResponse,
-    repairs: outcome.repairs,
-    finish_reason: outcome.finishReason,
-    reasks: outcome.reasks,
-    calls: outcome.calls.map(ledgerRow),
-  };
-}
-
-function failedRow(outcome: FailedOutcome) {
-  return {
-    request_id: outcome.requestId,
-    claim_id: outcome.claimId,
-    error_class: outcome.errorClass,
-    error_message: outcome.errorMessage,
-    retry_after_ms: outcome.retryAfterMs,
-    response: outcome.response,
-    parsed_response: outcome.parsedResponse,
-    validation_errors: outcome.validationErrors,
-    repairs: outcome.repairs,
-    reasks: outcome.reasks,
-    calls: outcome.calls.map(ledgerRow),
-  };
-}
-
-function ledgerRow({ outcome, facts, finishReason, outputMode, errorMessage }: LedgerCall) {
-  return {
-    outcome,
-    started_at: facts.startedAt,
-    finished_at: new Date(facts.startedAt.getTime() + facts.latencyMs),
-    latency_ms: Math.round(facts.latencyMs),
-    first_byte_ms: facts.firstByteMs === null ? null : Math.round(facts.firstByteMs),
-    status_code: facts.statusCode,
-    error_message: errorMessage,
-    provider_request_id: facts.providerRequestId,
-    finish_reason: finishReason,
-    output_mode: outputMode,
-    input_tokens: facts.usage?.inputTokens,
-    output_tokens: facts.usage?.outputTokens,
-    cached_input_tokens: facts.usage?.cachedInputTokens,
-    reasoning_tokens: facts.usage?.reasoningTokens,
   };
 }
