@@ -338,6 +338,19 @@ describe("a batch", () => {
     expect(await read(on, two)).toMatchObject({ response: "once", input_tokens: "3", calls: 1 });
   });
 
+  test("that mixes up two claims is refused, and both requests stay as they are", async () => {
+    const [one, two] = [await submit(on), await submit(on)];
+    const first = await callOne<string>(on, "mark_processing", { request_id: one });
+    const second = await callOne<string>(on, "mark_processing", { request_id: two });
+    const answers = [
+      { request_id: one, claim_id: second, response: "x" },
+      { request_id: two, claim_id: first, response: "x" },
+    ];
+    expect(await codeOf(call(on, "complete_llm_requests", { answers }))).toBe("LQ001");
+    expect((await read(on, one)).status).toBe("processing");
+    expect((await read(on, two)).status).toBe("processing");
+  });
+
   test("of failures likewise", async () => {
     const id = await submit(on);
     const claimId = await callOne<string>(on, "mark_processing", { request_id: id });
