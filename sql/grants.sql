@@ -82,7 +82,7 @@ comment on function llmq.grant_execute(text, text[]) is 'Internal: execute on th
 revoke all on schema llmq from public;
 revoke execute on all routines in schema llmq from public;
 revoke usage on type
-  llmq.new_request, llmq.claimed_request, llmq.complexity, llmq.priority, llmq.attempt_limit, llmq.json_object,
-  llmq.json_array, llmq.json_schema
+  llmq.new_request, llmq.claimed_request, llmq.complexity, llmq.priority, llmq.attempt_limit, llmq.jsonb_object,
+  llmq.jsonb_array, llmq.json_schema
 from public;
 select llmq.grant_roles();
