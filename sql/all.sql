@@ -35,6 +35,7 @@
 --!include internal/hidden_agents.sql
 
 -- The view
+--!include views/all_llm_requests.sql
 --!include views/llm_requests.sql
 
 -- Checks of input

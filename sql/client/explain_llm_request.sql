@@ -11,7 +11,7 @@ begin
   select v.id, v.agent_id, v.status, v.model, v.provider, v.run_at, v.deadline, v.error_type, v.error_message,
     v.attempts, v.max_attempts, v.capacity_waits, v.reasks, v.crashes, v.created_at, v.started_at, v.finished_at
   into v_row
-  from llmq.llm_requests as v where v.id = request_id;
+  from llmq.all_llm_requests as v where v.id = request_id;
   if not found or not llmq.may_use_agent(v_row.agent_id) then
     perform llmq.raise_not_found(request_id);
   end if;

@@ -5,8 +5,8 @@ as $$
 declare
   v_row llmq.llm_requests;
 begin
-  select v.* into v_row from llmq.llm_requests as v where v.id = request_id;
-  if not found then
+  select v.* into v_row from llmq.all_llm_requests as v where v.id = request_id;
+  if not found or not llmq.may_use_agent(v_row.agent_id) then
     perform llmq.raise_not_found(request_id);
   end if;
   return v_row;

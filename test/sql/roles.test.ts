@@ -362,6 +362,57 @@ describe.runIf(testServer().hasRoles)("roles", () => {
       }
     });
 
+    test("sees nothing that others said by a function in its WHERE", async () => {
+      await callOne(on, "submit_llm_request", {
+        agent_id: "alices",
+        task_type: "t",
+        messages: [{ role: "user", content: "a secret prompt" }],
+        context: { note: "a secret note" },
+        idempotency_key: "a secret key",
+      });
+      const failed = await submit(on, { agent_id: "alices" });
+      await callOne(on, "mark_processing", { request_id: failed });
+      await callOne(on, "mark_failed", {
+        request_id: failed,
+        error_type: "malformed_response",
+        error_message: "a secret reason",
+        retry: false,
+        response: "a secret answer",
+      });
+      const url = new URL(database.url);
+      url.username = name("bob");
+      url.password = "test";
+      const bob = new pg.Client({ connectionString: url.href });
+      await bob.connect();
+      try {
+        await bob.query(`
+          create temp table overheard (what text);
+          create function pg_temp.overhear(text) returns boolean language plpgsql cost 0.0000001 as
+            $$ begin insert into pg_temp.overheard values ($1); return true; end $$`);
+        for (const column of [
+          "messages",
+          "context",
+          "idempotency_key",
+          "response",
+          "error_message",
+          "settings",
+          "tools",
+        ]) {
+          await bob.query(`select id from llmq.llm_requests where pg_temp.overhear(${column}::text)`);
+        }
+        await bob.query(
+          "select id from llmq.llm_requests where pg_temp.overhear(agent_id || messages::text || context::text)",
+        );
+        const { rows } = await bob.query(
+          "select count(*)::int as all, count(*) filter (where what like '%secret%')::int as secret from overheard",
+        );
+        expect(rows[0]?.all).toBeGreaterThan(0);
+        expect(rows[0]?.secret).toBe(0);
+      } finally {
+        await bob.end();
+      }
+    });
+
     test("nor by its search_path", async () => {
       const superuser = await database.connect();
       await superuser.query(`
