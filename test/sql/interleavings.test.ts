@@ -194,6 +194,20 @@ const fails = (on: number, ats: number[], errorClass: ErrorClass, stale: boolean
     }
   });
 
+/** Claims whatever waits and fails all that is held, so that counters reach their limits in few commands. */
+const claimsAndFails = (on: number, worker: number, errorClass: ErrorClass) =>
+  command(`claim all, fail all(worker ${worker}, ${errorClass})`, async (model, real) => {
+    await claims(on, 1000, worker).run(model, real);
+    const ats = [...model.requests.keys()].map((_, at) => at);
+    if (ats.length > 0) await fails(on, ats, errorClass, false).run(model, real);
+  });
+
+const claimsAndDies = (on: number, worker: number) =>
+  command(`claim all, die(worker ${worker})`, async (model, real) => {
+    await claims(on, 1000, worker).run(model, real);
+    await dies(on, worker).run(model, real);
+  });
+
 const cancels = (on: number, at: number) =>
   command(`cancel(${at})`, async (model, real) => {
     const [id, request] = nth(model, at) ?? [];
@@ -333,6 +347,9 @@ test("any order of calls over several connections ends where a small model ends"
       fc.tuple(on, ats, fc.boolean()).map((given) => completes(...given)),
       fc.tuple(on, ats, fc.constantFrom(...classes), fc.boolean()).map((given) => fails(...given)),
       fc.tuple(on, ats, fc.constantFrom(...classes), fc.constant(false)).map((given) => fails(...given)),
+      fc.tuple(on, worker, fc.constantFrom(...classes)).map((given) => claimsAndFails(...given)),
+      fc.tuple(on, worker, fc.constantFrom(...classes.slice(0, 2))).map((given) => claimsAndFails(...given)),
+      fc.tuple(on, worker).map((given) => claimsAndDies(...given)),
       fc.tuple(on, at).map((given) => cancels(...given)),
       fc.tuple(on, at).map((given) => retries(...given)),
       fc.tuple(on, worker).map((given) => releases(...given)),
@@ -340,7 +357,7 @@ test("any order of calls over several connections ends where a small model ends"
       fc.tuple(on, at).map((given) => expires(...given)),
       fc.tuple(on, at).map((given) => rollsBack(...given)),
     ],
-    { maxCommands: 40, size: "max" },
+    { maxCommands: 60, size: "max" },
   );
   await fc.assert(
     fc.asyncProperty(commands, async (sequence) => {
@@ -351,6 +368,6 @@ test("any order of calls over several connections ends where a small model ends"
       await fc.asyncModelRun(() => ({ model, real }), sequence);
       await compare(model, real);
     }),
-    { numRuns: 40, endOnFailure: false, interruptAfterTimeLimit: 40_000 },
+    { numRuns: 80, endOnFailure: false, interruptAfterTimeLimit: 40_000 },
   );
 });
