@@ -7,6 +7,7 @@ returns table (request_id uuid, status text, run_at timestamptz)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare

@@ -16,6 +16,7 @@ language plpgsql volatile
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
+set jit = off
 set plan_cache_mode = force_generic_plan
 set search_path = pg_catalog, pg_temp
 as $$

@@ -4,6 +4,7 @@ create function llmq.expire_llm_requests(max_requests int = 500) returns int
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_held llmq.queue[];

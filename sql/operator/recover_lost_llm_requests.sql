@@ -4,6 +4,7 @@ create function llmq.recover_lost_llm_requests(max_requests int = 1000) returns 
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_dead     uuid[];

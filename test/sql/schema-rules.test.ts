@@ -71,6 +71,14 @@ test("no routine searches the caller's temporary schema first", async () => {
   ).toEqual([]);
 });
 
+test("whoever turns a way of planning off turns JIT off too: before 18 the penalty for it starts the compiler", async () => {
+  expect(
+    await names(`select oid::regprocedure::text as name from pg_proc
+      where pronamespace = 'llmq'::regnamespace
+        and exists (select from unnest(proconfig) as c where c ~ '^enable_.*=off$') and not 'jit=off' = any (proconfig)`),
+  ).toEqual([]);
+});
+
 test("every constraint is valid, and every index too", async () => {
   expect(
     await names(
