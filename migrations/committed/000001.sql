@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:8cc777ce7078951cb584c704fe420ecb1b158b08
+--! Hash: sha1:9f961c62acffb049716bde96c8f17df737d89dfe
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -1889,6 +1889,7 @@ language plpgsql volatile
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
+set jit = off
 set plan_cache_mode = force_generic_plan
 set search_path = pg_catalog, pg_temp
 as $$
@@ -2063,6 +2064,7 @@ language plpgsql volatile security definer
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
+set jit = off
 set plan_cache_mode = force_generic_plan
 set search_path = pg_catalog, pg_temp
 as $$
@@ -3406,6 +3408,7 @@ returns table (request_id uuid, status text, run_at timestamptz)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -4381,6 +4384,7 @@ create function llmq.recover_lost_llm_requests(max_requests int = 1000) returns 
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_dead     uuid[];
@@ -4436,6 +4440,7 @@ create function llmq.expire_llm_requests(max_requests int = 500) returns int
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   v_held llmq.queue[];
@@ -4469,6 +4474,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set jit = off
 as $$
 declare
   v_mark record;

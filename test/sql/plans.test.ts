@@ -200,7 +200,9 @@ describe("the statements inside the functions", () => {
     expect(keeping.scans).toEqual([]);
   });
 
-  test("a claim costs no more with 20,000 waiting than with a few", async () => {
+  test("a claim costs no more with 20,000 waiting than with a few", async (context) => {
+    const [row] = await database.query("select current_setting('server_version_num')::int / 10000 as major");
+    if ((row?.major as number) < 15) return context.skip("statistics cannot be flushed at will before 15");
     const on = queryable(database);
     const pages = async () => {
       const measured = await taken(() => call(client, "claim_pending_llm_requests", { max_requests: 10 }));
