@@ -26,7 +26,7 @@ const settingsFile = "llmq.conf";
 
 /**
  * Makes the directory and answers where it really is. As root the server runs under another account, which
- * cannot enter for example a clone below /root. Then the data is kept in a directory below /var/lib/llmq, and
+ * cannot enter for example a clone in a closed home. Then the data is kept in a directory below /var/lib/llmq, and
  * `directory` becomes a link to it.
  */
 export async function prepareDirectory(directory: string, account: Account): Promise<string> {

@@ -1,6 +1,6 @@
 /**
  * What a message of the queue `llm_results` means: `{"request_id", "response"}` or `{"request_id", "error",
- * "error_type"}`, sent by a worker outside of llmq. Its answer is checked as any model's is. Pure.
+ * "error_type"}`, sent by a worker outside of llmq. Its answer goes through the same check as a model's. Pure.
  */
 
 import type { AnswerVerdict } from "../answer/answer.ts";

@@ -79,7 +79,7 @@ describe.skipIf(!testServer().hasPgmq)("external results", () => {
     ]);
   });
 
-  test("plain text, tool calls and an answer that came as JSON are read as any model's would be", async () => {
+  test("plain text, tool calls and an answer that came as JSON are read the way a model's are", async () => {
     loops.start();
     expect(await answer(await submit(), { response: "Paris" })).toMatchObject({
       status: "completed",

@@ -309,7 +309,8 @@ describe.runIf(testServer().hasRoles)("roles", () => {
     expect(
       (await admin.query("select messages from llmq.llm_requests where id = $1", [id])).rows,
     ).toHaveLength(1);
-    expect(await submit(admin, { agent_id: "alices" })).toBeTruthy();
+    const other = await submit(admin, { agent_id: "alices" });
+    expect(await callOne(admin, "status_of", { request_id: other })).toBe("pending");
     await admin.query("select * from llmq.requests, llmq.results, llmq.inbox");
     await admin.query("select llmq.maintain()");
   });
