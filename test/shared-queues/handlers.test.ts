@@ -85,6 +85,8 @@ describe.skipIf(!testServer().hasPgmq)("shared queues", () => {
     expect(await setAside(database, "poison")).toEqual([
       { message_id: ids[1], message: { n: 1 }, error: 'cannot digest {"n": 1}' },
     ]);
+    // The loop reports a batch after its commit: once it has stopped, it has.
+    await loops.stopAll();
     const failures = lines.filter((line) => line.queueName === "poison");
     expect(failures.map((line) => line.msg)).toEqual([
       "a message failed, will retry",
