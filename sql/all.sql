@@ -22,6 +22,10 @@
 --!include tables/idempotency_keys.sql
 --!include tables/tool_results.sql
 --!include tables/lane_marks.sql
+--!include tables/usage.sql
+--!include tables/token_estimates.sql
+--!include tables/agent_spend.sql
+--!include tables/cached_answers.sql
 --!include tables/cancellations.sql
 --!include tables/armed.sql
 --!include tables/shared_queues.sql
@@ -61,7 +65,9 @@
 
 -- Submitting
 --!include internal/pgmq_ready.sql
---!include internal/route_models.sql
+--!include internal/route_of.sql
+--!include internal/share_key.sql
+--!include internal/refuse_full_queue.sql
 --!include internal/check_reply_to.sql
 --!include internal/check_request.sql
 --!include internal/request_facts.sql
@@ -92,6 +98,18 @@
 --!include worker/arm_wake.sql
 --!include worker/disarm_wake.sql
 --!include worker/promote_waiting.sql
+--!include views/lane_meters.sql
+--!include internal/meter_use.sql
+--!include internal/open_lane.sql
+--!include internal/estimate_input_tokens.sql
+--!include internal/expected_tokens.sql
+--!include internal/agent_spent.sql
+--!include internal/agent_room.sql
+--!include internal/find_twin.sql
+--!include internal/finish_from.sql
+--!include internal/admit_requests.sql
+--!include internal/note_start.sql
+--!include internal/note_spending.sql
 --!include worker/claim_pending_llm_requests.sql
 --!include internal/raise_illegal_transition.sql
 --!include worker/mark_processing.sql
@@ -101,8 +119,13 @@
 --!include internal/write_attempts.sql
 --!include internal/send_replies.sql
 --!include internal/notify_agents.sql
---!include internal/finish_requests.sql
+--!include internal/learn_tokens.sql
+--!include internal/sync_rate_limits.sql
+--!include internal/settle.sql
+--!include internal/release_held.sql
+--!include internal/release_twins.sql
 --!include internal/note_success.sql
+--!include internal/finish_requests.sql
 --!include worker/complete_llm_requests.sql
 --!include worker/mark_completed.sql
 
@@ -110,6 +133,7 @@
 --!include internal/error_type.sql
 --!include internal/backoff.sql
 --!include internal/cool_down.sql
+--!include internal/note_failure.sql
 --!include internal/next_in_route.sql
 --!include internal/decide_failure.sql
 --!include internal/fail_requests.sql
@@ -140,8 +164,14 @@
 --!include operator/configure_model.sql
 --!include operator/configure_route.sql
 --!include operator/configure_agent.sql
+--!include triggers/release_holds.sql
 --!include operator/recover_lost_llm_requests.sql
 --!include operator/expire_llm_requests.sql
+--!include internal/pass_over.sql
+--!include operator/fall_back_llm_requests.sql
+--!include operator/age_llm_requests.sql
+--!include operator/release_llm_holds.sql
+--!include operator/compact_usage.sql
 --!include operator/sweep_llm_requests.sql
 --!include operator/maintain.sql
 --!include internal/make_partition.sql

@@ -13,6 +13,11 @@ create domain llmq.jsonb_array as jsonb constraint jsonb_array check (jsonb_type
 comment on domain llmq.jsonb_array is 'A JSON array.';
 create domain llmq.json_schema as jsonb constraint json_schema check (jsonb_typeof(value) in ('object', 'boolean'));
 comment on domain llmq.json_schema is 'A JSON Schema: an object or a boolean.';
+create domain llmq.hold_reason as text constraint hold_reason check (
+  value in ('agent_paused', 'agent_concurrency', 'agent_budget', 'route_paused', 'shared')
+);
+comment on domain llmq.hold_reason is
+  'Why a pending request is held: its agent is paused, has all its calls in flight or has spent its budget, its route is paused, or an identical request is in flight whose answer it will get.';
 
 -- A request that passed every check and knows its first model: what llmq.enqueue() stores.
 create type llmq.new_request as (
@@ -35,7 +40,8 @@ create type llmq.new_request as (
   parent_id       uuid,
   lane            integer,
   weight          double precision,
-  pgmq_payload    text
+  pgmq_payload    text,
+  share_key       uuid
 );
 comment on type llmq.new_request is 'Internal: a checked and routed request on its way into llmq.requests and llmq.queue.';
 
@@ -64,7 +70,22 @@ create type llmq.claimed_request as (
   model_id           text,
   options            jsonb,
   context_window     integer,
-  max_output_tokens  integer
+  max_output_tokens  integer,
+  concurrency_limited boolean
 );
 comment on type llmq.claimed_request is
-  'One claimed request: the conversation, the model to ask and how to reach it. claim_id is the fence: hand it back with the outcome.';
+  'One claimed request: the conversation, the model to ask and how to reach it. claim_id is the fence: hand it back with the outcome. concurrency_limited: so many calls of its model, provider or agent may be in flight; its end makes room for another.';
+
+-- What a limited lane has left at this moment, and what its claim has to note down.
+create type llmq.lane_room as (
+  at            timestamptz,
+  requests      bigint,
+  input_tokens  bigint,
+  output_tokens bigint,
+  tokens        bigint,
+  idle          boolean,
+  meters        integer[],
+  oldest        timestamptz[]
+);
+comment on type llmq.lane_room is
+  'Internal: room of a lane under the limits of its model and provider; null is no limit. idle: nothing was used in the window, so that a request larger than the limit may pass. oldest: per meter, the start of the oldest call in flight.';

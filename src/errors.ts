@@ -77,6 +77,13 @@ export const sqlErrors = [
     whatToDo: "Send exactly one result per tool call, once.",
     kind: "state",
   },
+  {
+    code: "LQ010",
+    name: "queue_full",
+    meaning: "More requests wait for the model than the submit or the setting refuse_above allows. Nothing was stored.",
+    whatToDo: "Submit again later, or without the limit.",
+    kind: "state",
+  },
 ] as const satisfies readonly SqlErrorEntry[];
 
 export type SqlErrorCode = (typeof sqlErrors)[number]["code"];

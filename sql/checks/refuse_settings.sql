@@ -8,7 +8,7 @@ declare
   v_fault text;
   v_known constant text[] := array[
     'temperature', 'max_tokens', 'top_p', 'top_k', 'seed', 'stop', 'presence_penalty', 'frequency_penalty', 'tool_choice',
-    'reasoning_effort', 'provider_options', 'validation_retries', 'timeout'
+    'reasoning_effort', 'provider_options', 'validation_retries', 'timeout', 'share', 'cache_seconds', 'refuse_above'
   ];
 begin
   if settings is null then
@@ -32,6 +32,9 @@ begin
       when 'presence_penalty' then llmq.number_fault(v_value, -2, 2, false)
       when 'frequency_penalty' then llmq.number_fault(v_value, -2, 2, false)
       when 'validation_retries' then llmq.number_fault(v_value, 0, 10, true)
+      when 'share' then case when jsonb_typeof(v_value) <> 'boolean' then 'must be true or false' end
+      when 'cache_seconds' then llmq.number_fault(v_value, 1, 31536000, true)
+      when 'refuse_above' then llmq.number_fault(v_value, 1, 1000000, true)
       when 'timeout' then
         case when v_value = '0' then 'must be more than 0 seconds' else llmq.number_fault(v_value, 0, 86400, false) end
       when 'reasoning_effort' then

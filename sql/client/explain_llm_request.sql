@@ -41,7 +41,7 @@ begin
     'why', v_why,
     'model', v_row.model,
     'provider', v_row.provider,
-    'route', to_jsonb(llmq.route_models(v_queue.complexity, v_queue.task_type)),
+    'route', to_jsonb((select r.models from llmq.route_of(v_queue.complexity, v_queue.task_type) as r)),
     'run_at', v_row.run_at,
     'deadline', v_row.deadline,
     'cooling_until', v_model.cooling_until,

@@ -30,12 +30,13 @@ begin
   delete from llmq.results as f where f.id = request_id;
   insert into llmq.queue (
     id, lane, priority, run_at, deadline, created_at, pgmq_msg_id, max_attempts, calls, pinned, has_reply_to,
-    agent_id, task_type, complexity
+    agent_id, task_type, complexity, share_key, shares
   ) values (
     request_id, v_new.lane, v_new.priority, clock_timestamp(), v_new.deadline, v_result.created_at,
     (llmq.copy_to_pgmq(array[v_new]))[1], v_new.max_attempts,
     (select coalesce(max(a.number), 0) from llmq.attempts as a where a.request_id = retry_llm_request.request_id),
-    v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity
+    v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity,
+    v_new.share_key, case when v_new.settings @> '{"share": true}' then true end
   );
   return true;
 end

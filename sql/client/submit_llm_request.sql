@@ -50,6 +50,9 @@ begin
       return v_existing;
     end if;
   end if;
+  if num_nonnulls(v_facts.refuse_above, settings -> 'refuse_above') > 0 then
+    perform llmq.refuse_full_queue(v_facts.lane, least(v_facts.refuse_above, (settings ->> 'refuse_above')::int));
+  end if;
 
   insert into llmq.requests (
     id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
@@ -67,7 +70,7 @@ begin
       else llmq.pgmq_message(row(
         v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model, priority,
         run_at, deadline, coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id,
-        v_facts.lane, v_facts.weight, v_facts.pgmq_payload
+        v_facts.lane, v_facts.weight, v_facts.pgmq_payload, null
       )::llmq.new_request)
     end)
     returning msg_id into v_msg_id;
@@ -77,7 +80,7 @@ begin
     and pg_try_advisory_xact_lock(llmq.ranking_key(v_facts.lane, priority, agent_id));
   insert into llmq.queue (
     id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
-    agent_id, task_type, complexity
+    agent_id, task_type, complexity, share_key, shares
   ) values (
     v_id, v_facts.lane, priority,
     case when v_ranked then
@@ -91,7 +94,9 @@ begin
       )) + 1 / v_facts.weight
     end,
     greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_facts.max_attempts),
-    model is not null or coalesce(context ->> 'executor' = 'external', false), reply_to is not null, agent_id, task_type, complexity
+    model is not null or coalesce(context ->> 'executor' = 'external', false), reply_to is not null, agent_id, task_type, complexity,
+    case when settings ?| '{share,cache_seconds}' then llmq.share_key(messages, response_schema, tools, settings) end,
+    case when settings @> '{"share": true}' then true end
   );
   return v_id;
 end
@@ -105,7 +110,7 @@ complexity: simple, medium or complex; with task_type it chooses the route (llmq
 context: an object of the caller's own, never sent to the model. {"executor": "external"}: somebody else's worker answers, through pgmq.
 response_schema: JSON Schema (draft 2020-12, or 07 when $schema says so) that the answer must satisfy; at most 256 kB, $ref only inside itself.
 tools: tools the model may call, at most 128: [{"type": "function", "function": {"name", "description", "parameters"}}].
-settings: an object with any of temperature (0 to 2), max_tokens, top_p, top_k, seed, stop, presence_penalty, frequency_penalty, tool_choice, reasoning_effort (none to xhigh), validation_retries (0 to 10), timeout (seconds for one call), provider_options ({"openai": {...}}).
+settings: an object with any of temperature (0 to 2), max_tokens, top_p, top_k, seed, stop, presence_penalty, frequency_penalty, tool_choice, reasoning_effort (none to xhigh), validation_retries (0 to 10), timeout (seconds for one call), provider_options ({"openai": {...}}). For llmq alone: share (true: an identical request in flight may answer this one too), cache_seconds (an identical request answered within so many seconds may), refuse_above (LQ010 when so many requests wait for its model).
 model: asks this row of llmq.models and no other; null: routed, with fall-back along the route.
 priority: -100 to 100, higher first.
 run_at: not before this; null: at once.
@@ -114,5 +119,5 @@ max_attempts: failures after which it fails, 1 to 1000; null: the setting max_at
 idempotency_key: the same key of the same agent returns the first request's id and stores nothing, until that request's retention ends.
 reply_to: an existing pgmq queue that gets {"request_id", "agent_id", "task_type", "status", "response", "parsed_response", "validation_errors", "error_type", "error_message", "model", "finished_at"} in the transaction that finishes the request.
 parent_id: a request this one belongs to; kept as given, not checked.
-Errors: LQ001 invalid input, LQ003 no route or unknown model, LQ005 not your agent, LQ006 reply_to is no pgmq queue. Nothing is stored on an error.
+Errors: LQ001 invalid input, LQ003 no route or unknown model, LQ005 not your agent, LQ006 reply_to is no pgmq queue, LQ010 too many requests are waiting. Nothing is stored on an error.
 Example: select llmq.submit_llm_request(agent_id => 'support', task_type => 'summary', messages => '[{"role": "user", "content": "Hello"}]');$$;

@@ -77,7 +77,10 @@ begin
         v_request.priority, v_request.run_at, v_request.deadline,
         coalesce(v_request.max_attempts, (v_facts ->> 'max_attempts')::int), v_request.idempotency_key,
         v_request.reply_to, v_request.parent_id, (v_facts ->> 'lane')::int,
-        (v_facts ->> 'weight')::double precision, v_facts ->> 'pgmq_payload'
+        (v_facts ->> 'weight')::double precision, v_facts ->> 'pgmq_payload',
+        case when v_request.settings ?| '{share,cache_seconds}' then
+          llmq.share_key(v_request.messages, v_request.response_schema, v_request.tools, v_request.settings)
+        end
       )::llmq.new_request;
       v_existing := null;
       if v_new.idempotency_key is not null then
@@ -85,6 +88,9 @@ begin
       end if;
       v_ids := v_ids || coalesce(v_existing, v_new.id);
       if v_existing is null then
+        if num_nonnulls(v_facts ->> 'refuse_above', v_new.settings ->> 'refuse_above') > 0 then
+          perform llmq.refuse_full_queue(v_new.lane, least((v_facts ->> 'refuse_above')::int, (v_new.settings ->> 'refuse_above')::int));
+        end if;
         v_news := v_news || v_new;
       end if;
       v_index := v_index + 1;

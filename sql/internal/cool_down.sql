@@ -1,6 +1,6 @@
 -- A model in trouble is left alone, by every orchestrator, until cooling_until. Where the provider names no
 -- time, each cool-down in a row is twice as long as the one before. Fifty calls that come back with the
--- same 429 are one cool-down, not fifty.
+-- same 429 are one cool-down, not fifty. After it the model comes back step by step (see llmq.model_state).
 create function llmq.cool_down(lane int, error_class text, reason text, retry_after interval = null) returns timestamptz
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -10,12 +10,19 @@ declare
   v_base  interval := case error_class
     when 'capacity' then interval '1 second'
     when 'out_of_quota' then interval '10 minutes'
+    when 'transient' then interval '2 seconds'
     else interval '30 seconds'
   end;
+  v_admit int := 1;
   v_until timestamptz;
 begin
-  insert into llmq.model_state as s (lane, cooling_until, reason, error_class, cooldowns)
-  values (cool_down.lane, v_now + coalesce(retry_after, v_base), left(cool_down.reason, 500), cool_down.error_class, 1)
+  if error_class = 'capacity' then
+    select greatest(1, count(*) / 2) into v_admit
+    from llmq.queue as q
+    where q.lane = cool_down.lane and q.status = 'processing';
+  end if;
+  insert into llmq.model_state as s (lane, cooling_until, reason, error_class, cooldowns, admit)
+  values (cool_down.lane, v_now + coalesce(retry_after, v_base), left(cool_down.reason, 500), cool_down.error_class, 1, v_admit)
   on conflict on constraint model_state_pkey do update
   set cooling_until = greatest(
         s.cooling_until,
@@ -25,7 +32,8 @@ begin
         ))
       ),
       cooldowns = case when s.cooling_until > v_now then s.cooldowns else least(s.cooldowns + 1, 20) end,
-      reason = excluded.reason, error_class = excluded.error_class, updated_at = v_now
+      admit = case when s.cooling_until > v_now then s.admit else v_admit end,
+      failures = 0, reason = excluded.reason, error_class = excluded.error_class, updated_at = v_now
   returning cooling_until into v_until;
   return v_until;
 end

@@ -21,7 +21,7 @@ as $$
       select
         jsonb_object_agg(f.key, f.value)
         || llmq.pgmq_reference(new.id, new.agent_id, new.task_type, new.complexity, coalesce(new.context ->> 'executor' = 'external', false))
-      from jsonb_each(to_jsonb(new) - '{id,lane,weight,pgmq_payload}'::text[]) as f
+      from jsonb_each(to_jsonb(new) - '{id,lane,weight,pgmq_payload,share_key}'::text[]) as f
       where f.value <> 'null'
     )
   else

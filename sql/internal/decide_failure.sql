@@ -2,9 +2,11 @@
 -- and the clock; llmq.fail_requests() carries it out.
 --
 --   class           counts as   then
---   transient       attempt     again after a backoff; the next model of the route after the second; failed at max_attempts
+--   transient       attempt     again after a backoff; the next model of the route after the second; failed at max_attempts.
+--                               A probe of a model in trouble is a wait (up to twenty: it may be this request that breaks it)
 --   exception       attempt     the same, without changing the model
---   capacity        wait        the model cools down; the request waits, or takes the next model if its deadline comes first
+--   capacity        wait        the model cools down; the request waits, or takes the next model if its deadline or the
+--                               route's fallback_after comes first
 --   out_of_quota    wait        every model of the provider cools down; next model of the route, or wait
 --   configuration   wait        the model cools down; next model of the route, or wait
 --   too_long        -           a model of the route with a larger context window, else failed
@@ -42,10 +44,14 @@ begin
 
   case
     when error_class in ('transient', 'exception') then
-      if held.attempts + 1 < held.max_attempts then
+      if error_class = 'transient' and llmq.note_failure(held, reason) and held.capacity_waits < 20 then
+        failures := 0;
+        waits := 1;
+      end if;
+      if held.attempts + failures < held.max_attempts then
         verdict := 'again';
         next_run := v_now + greatest(llmq.backoff(held.attempts + 1), coalesce(retry_after, '0'));
-        if error_class = 'transient' and held.attempts + 1 >= 2 then
+        if error_class = 'transient' and held.attempts + waits + failures >= 2 then
           select n.step, n.lane into next_step, next_lane from llmq.next_in_route(held) as n;
         end if;
       end if;
@@ -60,7 +66,9 @@ begin
       else
         v_until := llmq.cool_down(held.lane, error_class, reason, retry_after);
       end if;
-      if error_class <> 'capacity' or v_until >= held.deadline then
+      if error_class <> 'capacity' or v_until >= held.deadline
+        or v_until > held.run_at + (select r.fallback_after from llmq.route_of(held.complexity, held.task_type) as r)
+      then
         select n.step, n.lane into next_step, next_lane from llmq.next_in_route(held) as n;
       end if;
     when error_class = 'too_long' then

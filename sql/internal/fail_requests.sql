@@ -1,5 +1,5 @@
 -- processing -> pending (again later, perhaps with another model) or failed. Row by row, since each needs
--- its own decision; those that end are ended together.
+-- its own decision; those that end are ended together, those that do not give back what they reserved.
 -- Lock order: the advisory lock of cool-downs, if a model must cool down (two batches that cool the same two
 -- models in a different order would wait for each other), then queue rows in the order of their ids, model_state.
 create function llmq.fail_requests(failures jsonb)
@@ -16,8 +16,10 @@ declare
   v_next    record;
   v_class   text;
   v_ended   jsonb := '[]';
+  v_again   llmq.queue[] := '{}';
+  v_well    llmq.queue[] := '{}';
 begin
-  if failures @? '$[*].error_class ? (@ == "capacity" || @ == "out_of_quota" || @ == "configuration")' then
+  if failures @? '$[*].error_class ? (@ == "transient" || @ == "capacity" || @ == "out_of_quota" || @ == "configuration")' then
     perform pg_advisory_xact_lock(hashtextextended('llmq.cool_down', 0));
   end if;
   for v_failure in
@@ -35,6 +37,10 @@ begin
     continue when not found;
 
     v_class := v_failure.error_class;
+    -- The model did its part.
+    if v_class in ('invalid', 'refused', 'truncated', 'too_long', 'bad_request') then
+      v_well := v_well || v_held;
+    end if;
     select d.* into v_next
     from llmq.decide_failure(v_held, v_class, v_failure.error_message, v_failure.retry_after) as d;
 
@@ -42,6 +48,7 @@ begin
       perform llmq.write_attempts(array[v_held], jsonb_build_array(v_failure.failure));
       update llmq.queue as q
       set status = 'pending', tag = null, claim_id = null, worker_id = null,
+          reserved_input = null, reserved_output = null, reserved_usd = null,
           lane = v_next.next_lane, route_step = v_next.next_step, run_at = v_next.next_run,
           attempts = q.attempts + v_next.failures,
           capacity_waits = q.capacity_waits + v_next.waits,
@@ -51,6 +58,7 @@ begin
           error_type = llmq.error_type(v_class), error_message = left(v_failure.error_message, 300),
           updated_at = clock_timestamp()
       where q.id = v_held.id;
+      v_again := v_again || v_held;
       request_id := v_held.id;
       status := 'pending';
       run_at := v_next.next_run;
@@ -69,6 +77,13 @@ begin
       ));
     end if;
   end loop;
+  if v_again <> '{}' then
+    perform llmq.settle(v_again, failures);
+    if exists (select from llmq.queue as q where q.hold in ('agent_concurrency', 'agent_budget')) then
+      perform llmq.release_held((select array_agg(h.agent_id) from unnest(v_again) as h));
+    end if;
+  end if;
+  perform llmq.note_success(v_well);
   if v_ended <> '[]' then
     return query
     select d.id, 'failed'::text, null::timestamptz from unnest(llmq.finish_requests(v_ended)) as d (id);

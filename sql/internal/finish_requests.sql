@@ -1,6 +1,6 @@
 -- pending or processing -> completed, failed, cancelled: the one place where a request ends. Deletes the
--- queue rows, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents: one
--- transaction. A row that is not there any more, or is held by another claim, is left out of the answer.
+-- queue rows, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents, and gives
+-- back what the call reserved: one transaction. A row that is not there any more, or is held by another claim, is left out of the answer.
 --
 -- Fenced on the primary key and the claim, never on status: a status test makes the planner read the whole
 -- in-flight index. claim_id is unique over all claims, so two arrays are as exact as pairs, as long as each
@@ -26,6 +26,8 @@ declare
   v_agents   text[];
   v_messages bigint[];
   v_replies  uuid[];
+  v_reserved boolean;
+  v_shared   boolean;
   v_stored   int;
 begin
   select
@@ -83,9 +85,22 @@ begin
 
   select
     array_agg(g.id), array_agg(g.agent_id), array_agg(g.pgmq_msg_id) filter (where g.pgmq_msg_id is not null),
-    array_agg(g.id) filter (where g.has_reply_to)
-  into v_done, v_agents, v_messages, v_replies
+    array_agg(g.id) filter (where g.has_reply_to),
+    bool_or(num_nonnulls(g.reserved_input, g.reserved_usd) > 0), bool_or(g.share_key is not null)
+  into v_done, v_agents, v_messages, v_replies, v_reserved, v_shared
   from unnest(v_gone) as g;
+  if v_reserved then
+    perform llmq.settle(v_gone, outcomes);
+  end if;
+  if v_shared then
+    perform llmq.release_twins(v_gone);
+  end if;
+  if exists (select from llmq.queue as q where q.hold in ('agent_concurrency', 'agent_budget')) then
+    perform llmq.release_held(v_agents);
+  end if;
+  if status = 'completed' then
+    perform llmq.note_success(v_gone);
+  end if;
   if v_messages is not null and llmq.pgmq_ready() then
     perform pgmq.archive('llm_requests', v_messages);
   end if;

@@ -4,7 +4,8 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select r.step::smallint, m.lane
-  from unnest(llmq.route_models(held.complexity, held.task_type)) with ordinality as r (model, step)
+  from llmq.route_of(held.complexity, held.task_type) as o
+  cross join lateral unnest(o.models) with ordinality as r (model, step)
   join llmq.models as m on m.name = r.model and not m.paused
   where not held.pinned
     and r.step > held.route_step

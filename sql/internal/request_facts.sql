@@ -4,20 +4,22 @@ create function llmq.request_facts(
   agent_id text, task_type text, complexity text, context jsonb, model text, priority int
 ) returns table (
   first_model text, lane int, weight double precision, owner name, max_attempts int,
-  virtual_time double precision, pgmq_payload text
+  virtual_time double precision, pgmq_payload text, refuse_above int
 )
 language sql stable
 as $$
   select
     r.model, m.lane, coalesce(a.weight, 1), a.owner, s.max_attempts, l.vt,
-    case when s.pgmq and to_regclass('pgmq.q_llm_requests') is not null and to_regclass('pgmq.meta') is not null then s.payload end
+    case when s.pgmq and to_regclass('pgmq.q_llm_requests') is not null and to_regclass('pgmq.meta') is not null then s.payload end,
+    s.refuse_above
   from (
     select
       max(o.value #>> '{}') filter (where o.name = 'max_attempts')::int as max_attempts,
       bool_or(o.value::boolean) filter (where o.name = 'pgmq') as pgmq,
-      max(o.value #>> '{}') filter (where o.name = 'pgmq_payload') as payload
+      max(o.value #>> '{}') filter (where o.name = 'pgmq_payload') as payload,
+      max(o.value #>> '{}') filter (where o.name = 'refuse_above')::int as refuse_above
     from llmq.settings as o
-    where o.name in ('max_attempts', 'pgmq', 'pgmq_payload')
+    where o.name in ('max_attempts', 'pgmq', 'pgmq_payload', 'refuse_above')
   ) as s
   left join llmq.agents as a on a.agent_id = request_facts.agent_id
   left join lateral (
@@ -38,7 +40,7 @@ as $$
   left join llmq.lane_marks as l on l.lane = m.lane and l.priority = request_facts.priority
 $$;
 comment on function llmq.request_facts(text, text, text, jsonb, text, int) is
-  'Internal: first model and lane of a new request, weight and owner of its agent, default of max_attempts, virtual time of its lane and priority, and what of it is copied to pgmq (null: nothing).';
+  'Internal: first model and lane of a new request, weight and owner of its agent, default of max_attempts, virtual time of its lane and priority, what of it is copied to pgmq (null: nothing), and the depth above which it is refused.';
 
 create function llmq.refuse_route(
   agent_id text, task_type text, complexity text, first_model text, lane int

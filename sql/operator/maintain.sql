@@ -17,10 +17,14 @@ begin
   return jsonb_build_object(
     'recovered', llmq.recover_lost_llm_requests(),
     'expired', llmq.expire_llm_requests(),
+    'fallen_back', llmq.fall_back_llm_requests(),
+    'aged', llmq.age_llm_requests(),
+    'released', llmq.release_llm_holds(),
+    'compacted', llmq.compact_usage(),
     'swept', llmq.sweep_llm_requests()
   );
 end
 $$;
 comment on function llmq.maintain() is
-$$What must happen every second, whoever does it: recover lost requests, fail expired ones, sweep. Every orchestrator calls it, one works.
-Returns: {"recovered", "expired", "swept"}, or null when another process did it within the last second.$$;
+$$What must happen every second, whoever does it: recover lost requests, fail expired ones, send those that waited too long to their next model, raise those that starve, release what is held no more, sweep. Every orchestrator calls it, one works.
+Returns: {"recovered", "expired", "fallen_back", "aged", "released", "compacted", "swept"}, or null when another process did it within the last second.$$;

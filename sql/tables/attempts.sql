@@ -23,7 +23,8 @@ create table llmq.attempts (
   constraint attempts_pkey primary key (request_id, number),
   constraint attempts_outcome check (outcome in (
     'answered', 'invalid', 'transient', 'capacity', 'out_of_quota', 'configuration', 'too_long', 'mode',
-    'refused', 'truncated', 'bad_request', 'exception', 'aborted', 'cancelled', 'deadline', 'released', 'lost'
+    'refused', 'truncated', 'bad_request', 'exception', 'aborted', 'cancelled', 'deadline', 'released', 'lost',
+    'shared', 'cached', 'passed_over'
   )),
   constraint attempts_tokens check (
     input_tokens >= 0 and output_tokens >= 0 and cached_input_tokens >= 0 and reasoning_tokens >= 0
@@ -32,7 +33,7 @@ create table llmq.attempts (
 create table llmq.attempts_default partition of llmq.attempts default;
 
 comment on table llmq.attempts is 'Every call made for a request, with what it cost and how it ended; lost calls may have been billed.';
-comment on column llmq.attempts.outcome is 'answered, or why not: the error classes of the orchestrator, and invalid (the answer broke its schema), lost (the worker died), cancelled, deadline, released.';
+comment on column llmq.attempts.outcome is 'answered, or why not: the error classes of the orchestrator, and invalid (the answer broke its schema), lost (the worker died), cancelled, deadline, released. No call was made for shared (an identical request in flight got the answer), cached (an earlier one had) and passed_over (the request went on to the next model of its route).';
 comment on column llmq.attempts.output_mode is 'How JSON was asked for: json_schema, tool, json, prompt; null for plain text.';
 comment on column llmq.attempts.number is '1, 2, ... within the request.';
 comment on column llmq.attempts.latency_ms is 'Milliseconds of the whole call.';

@@ -13,9 +13,10 @@
 --                           +--+   cancelled <-----------------------+
 --                  retry_llm_request
 --
--- A pending row is *waiting* (tag null: not due yet, or due and not ranked) or *ready* (ranked by tag
--- inside its lane and priority). Every index is partial on one of these, so that each scan sees only rows
--- it can use. The row has no jsonb and no text that can grow: under a long transaction dead versions of it
+-- A pending row is *waiting* (tag null: not due yet, or due and not ranked), *ready* (ranked by tag inside its
+-- lane and priority) or *held* (the claim met it and its agent, route or twin does not let it run now: it is
+-- out of every claim's way until llmq.release_held() makes it waiting again). Every index is partial on one of
+-- these, so that each scan sees only rows it can use. The row has no jsonb and no text that can grow: under a long transaction dead versions of it
 -- cannot be removed, and their size is what hurts. The fillfactor leaves room for one more version of each row
 -- in its page: a claim whose new versions go elsewhere writes a tenth more WAL.
 create sequence llmq.claim_ids;
@@ -44,6 +45,13 @@ create table llmq.queue (
   route_step     smallint not null default 1,
   pinned         boolean not null default false,
   has_reply_to   boolean not null default false,
+  hold           llmq.hold_reason,
+  share_key      uuid,
+  shares         boolean,
+  leader_id      uuid,
+  reserved_input  integer,
+  reserved_output integer,
+  reserved_usd    double precision,
   agent_id       text not null,
   task_type      text not null,
   complexity     text not null,
@@ -74,7 +82,15 @@ create index queue_ready_by_agent on llmq.queue (lane, priority, agent_id, tag)
   where status = 'pending' and tag is not null;
 -- Promotion, and "what is due next": rows without a rank.
 create index queue_waiting on llmq.queue (run_at)
-  where status = 'pending' and tag is null;
+  where status = 'pending' and tag is null and hold is null;
+-- Release: what one agent has held, best first.
+create index queue_held on llmq.queue (hold, agent_id, priority desc, id)
+  where hold is not null;
+-- Identical requests, and who waits for whose answer.
+create index queue_shared on llmq.queue (share_key)
+  where share_key is not null;
+create index queue_followers on llmq.queue (leader_id)
+  where leader_id is not null;
 -- In flight per lane, oldest first.
 create index queue_processing on llmq.queue (lane, started_at)
   where status = 'processing';
@@ -91,6 +107,13 @@ comment on column llmq.queue.tag is 'Rank inside lane and priority, lowest first
 comment on column llmq.queue.run_at is 'Not before this.';
 comment on column llmq.queue.claim_id is 'Number of the claim that holds the row; an outcome with another number changes nothing.';
 comment on column llmq.queue.attempts is 'Failures that count. Capacity waits, re-asks and crashes have counters of their own.';
+comment on column llmq.queue.hold is 'Why the claim passed it over and took it out of the way; null: nothing holds it.';
+comment on column llmq.queue.share_key is 'Hash of all that the model would see; set when the request may share a call or an answer.';
+comment on column llmq.queue.shares is 'It may wait for the answer of an identical request in flight (settings.share).';
+comment on column llmq.queue.leader_id is 'The identical request whose answer it waits for (hold = shared).';
+comment on column llmq.queue.reserved_input is 'Input tokens that its claim took from the limits of model and provider; 0 where only requests are counted, null where nothing is.';
+comment on column llmq.queue.reserved_output is 'Output tokens, likewise.';
+comment on column llmq.queue.reserved_usd is 'US dollars that its claim took from the agent''s budget; null without one.';
 comment on column llmq.queue.calls is 'Ledger rows written so far (llmq.attempts.number).';
 comment on column llmq.queue.route_step is 'Which model of the route is being asked, from 1.';
 comment on column llmq.queue.pinned is 'The caller named the model: no fall-back along a route.';

@@ -53,7 +53,7 @@ comment on column llmq.results.parsed_response is 'The answer as JSON, after rep
 comment on column llmq.results.validation_errors is '[{"type": "json_decode_error", "error", "position", "response_preview"}] or [{"type": "schema_violation", "field", "message"}, ...].';
 comment on column llmq.results.repairs is 'What was mended in the answer, in order: ["code_fence", "repaired_json", "coerced", "reasked", ...].';
 comment on column llmq.results.input_tokens is 'Sum over every call of the request, failed ones included (llmq.attempts).';
-comment on column llmq.results.error_type is 'provider_unavailable, malformed_response, exception, deadline_exceeded, refused, truncated, too_long, bad_request, lost.';
+comment on column llmq.results.error_type is 'provider_unavailable, malformed_response, exception, deadline_exceeded, refused, truncated, too_long, bad_request, lost, budget_exceeded.';
 comment on column llmq.results.finished_at is 'When it completed, failed or was cancelled: the retention counts from here.';
 comment on column llmq.results.error_message is 'Why it failed, or the reason given when it was cancelled.';
 comment on column llmq.results.finish_reason is 'How the model ended: stop, length, tool_calls, content_filter, other.';

@@ -42,7 +42,7 @@ comment on column llmq.llm_requests.next_request_id is 'The request that carries
 comment on column llmq.llm_requests.id is 'UUIDv7: sorts by time of submit.';
 comment on column llmq.llm_requests.messages is 'The conversation as submitted; not for llmq_reader, as all prompts and answers.';
 comment on column llmq.llm_requests.updated_at is 'Last change; the same as finished_at once finished.';
-comment on column llmq.llm_requests.error_type is 'provider_unavailable, malformed_response, exception, deadline_exceeded, refused, truncated, too_long, bad_request, lost: set when failed, and while pending after a failure.';
+comment on column llmq.llm_requests.error_type is 'provider_unavailable, malformed_response, exception, deadline_exceeded, refused, truncated, too_long, bad_request, lost, budget_exceeded: set when failed, and while pending after a failure.';
 comment on column llmq.llm_requests.error_message is 'Why it failed or was cancelled; of the last failure (cut to 300 characters) while it is not finished.';
 comment on column llmq.llm_requests.run_at is 'Not before this: as submitted, or when the next attempt is due.';
 comment on column llmq.llm_requests.started_at is 'When the last claim began.';

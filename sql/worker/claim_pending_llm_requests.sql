@@ -1,15 +1,19 @@
 -- THE CLAIM. pending (ready) -> processing, for up to max_requests rows; never one row twice, never more
--- than asked.
+-- than asked, never over a limit.
 --
 -- 1. Rows that have become due are ranked (llmq.promote_waiting).
 -- 2. Which lanes can run now? A few rows of llmq.lane_marks: not paused, not cooling down, and with a ready
 --    row at or above the mark (one index probe each). A lane in trouble costs this probe and nothing more.
--- 3. Each lane is scanned from its mark in the order of the tags. The scan is lateral and the limit is
---    outside: a nested loop stops as soon as it has enough, so no row is locked that is not taken. The CTE
---    is materialized: it is the fence that keeps the plan from running the locking scan twice.
--- 4. The rows are updated by id array. `update ... from picked` on a table analyzed while nearly empty
---    walks the whole primary key (39,000 buffers).
--- 5. The marks of the served lanes move, at most every 100 ms, skipping rows that another claim holds.
+-- 3. Lane by lane, the highest priority first, then who waited longest, until there are enough:
+--    a. A limited lane is opened (llmq.open_lane): its room, under the locks of its limits. One that another
+--       claim has open is passed over.
+--    b. It is scanned from its mark in the order of the tags. The CTE is materialized: it is the fence that
+--       keeps the plan from running the locking scan twice.
+--    c. Where agents are limited, tokens counted or answers shared, each row is looked at
+--       (llmq.admit_requests). What its agent may not start now leaves the lane, so that no claim meets it again.
+--    d. The rows are updated by id array. `update ... from picked` on a table analyzed while nearly empty walks
+--       the whole primary key (39,000 buffers).
+--    e. The mark moves, at most every 100 ms, unless another claim holds it; what was taken is noted down.
 --
 -- Lock order: advisory locks (try only), then queue rows (skip locked), then marks (skip locked): a claim
 -- never waits for another.
@@ -24,13 +28,21 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_mergejoin = off
 set enable_hashjoin = off
+set enable_sort = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
-  v_now    timestamptz;
-  v_worker uuid := worker_id;
-  v_ids    uuid[];
+  v_now     timestamptz;
+  v_worker  uuid := worker_id;
+  v_guarded boolean;
+  v_lane    record;
+  v_room    llmq.lane_room;
+  v_want    bigint;
+  v_found   record;
+  v_admit   record;
+  v_looked  boolean;
+  v_ids     uuid[] := '{}';
 begin
   if max_requests is null or max_requests not between 1 and 1000 then
     raise exception using errcode = 'LQ001', message = 'max_requests must be between 1 and 1000',
@@ -44,10 +56,15 @@ begin
   end if;
 
   perform llmq.promote_waiting();
-  v_now := clock_timestamp();
+  v_guarded := exists (
+    select from llmq.agents as a
+    where a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null
+  ) or exists (select from llmq.routes as r where r.paused);
 
-  with lanes as materialized (
-    select m.lane, m.priority, m.scan, m.served_at
+  for v_lane in
+    select
+      m.lane, m.priority, m.scan,
+      exists (select from llmq.lane_meters as l where l.lane = m.lane) as limited
     from llmq.lane_marks as m
     join llmq.models as mo on mo.lane = m.lane
     join llmq.providers as p on p.name = mo.provider
@@ -55,7 +72,7 @@ begin
       and not p.paused
       and p.kind <> 'external'
       and (claim_pending_llm_requests.models is null or mo.name = any (claim_pending_llm_requests.models))
-      and not exists (select from llmq.model_state as s where s.lane = m.lane and s.cooling_until > v_now)
+      and not exists (select from llmq.model_state as s where s.lane = m.lane and s.cooling_until > clock_timestamp())
       and (
         select 1
         from llmq.queue as q
@@ -65,65 +82,99 @@ begin
         limit 1
       ) is not null
     order by m.priority desc, m.served_at, random()
-  ),
-  picked as materialized (
-    select r.id
-    from lanes as l
-    cross join lateral (
-      select q.id
-      from llmq.queue as q
-      where q.lane = l.lane and q.priority = l.priority and q.status = 'pending' and q.tag is not null
-        and q.tag >= l.scan
-        and (q.deadline is null or q.deadline > v_now)
-      order by q.tag
-      limit 1000
-      for update skip locked
-    ) as r
-    limit max_requests
-  ),
-  claimed as (
-    update llmq.queue as q
-    set status = 'processing',
-        worker_id = v_worker,
-        claim_id = nextval('llmq.claim_ids'),
-        started_at = v_now,
-        updated_at = v_now
-    where q.id = any (array(select k.id from picked as k))
-    returning q.id, q.lane, q.priority, q.tag
-  ),
-  served as (
-    select c.lane, c.priority, max(c.tag) as tag from claimed as c group by c.lane, c.priority
-  ),
-  movable as materialized (
-    select m.lane, m.priority, s.tag
-    from llmq.lane_marks as m
-    join served as s on s.lane = m.lane and s.priority = m.priority
-    where m.served_at < v_now - interval '100 milliseconds'
-    for update of m skip locked
-  ),
-  moved as (
-    update llmq.lane_marks as m
-    set vt = greatest(m.vt, v.tag),
-        previous = case when m.rotated_at < v_now - interval '1 second' then greatest(m.vt, v.tag) else m.previous end,
-        scan = case when m.rotated_at < v_now - interval '1 second' then m.previous else m.scan end,
-        rotated_at = case when m.rotated_at < v_now - interval '1 second' then v_now else m.rotated_at end,
-        served_at = v_now
-    from movable as v
-    where m.lane = v.lane and m.priority = v.priority
-  )
-  select array(select c.id from claimed as c) into v_ids;
+  loop
+    v_room := null;
+    if v_lane.limited then
+      v_room := llmq.open_lane(v_lane.lane);
+      continue when v_room is null;
+    end if;
+    v_now := coalesce(v_room.at, clock_timestamp());
+
+    -- A second round and more only where the rows met so far were held: a limited agent's backlog.
+    for v_round in 1..10 loop
+      v_want := least(max_requests - cardinality(v_ids), v_room.requests);
+      exit when v_want <= 0;
+      with picked as materialized (
+        select q.id, q.tag, q.share_key
+        from llmq.queue as q
+        where q.lane = v_lane.lane and q.priority = v_lane.priority and q.status = 'pending' and q.tag is not null
+          and q.tag >= v_lane.scan
+          and (q.deadline is null or q.deadline > v_now)
+        order by q.tag
+        limit case when v_guarded then greatest(v_want, 200) else v_want end
+        for update skip locked
+      )
+      select array_agg(k.id) as ids, bool_or(k.share_key is not null) as shared, max(k.tag) as last_tag
+      into v_found
+      from picked as k;
+      exit when v_found.ids is null;
+
+      v_looked := v_guarded or v_found.shared
+        or num_nonnulls(v_room.input_tokens, v_room.output_tokens, v_room.tokens) > 0;
+      if v_looked then
+        select a.* into v_admit from llmq.admit_requests(v_found.ids, v_lane.lane, v_room, v_want) as a;
+      else
+        select v_found.ids as ids, 0 as handled, null::int[] as input_tokens, null::int[] as output_tokens, null::numeric[] as usd
+        into v_admit;
+      end if;
+
+      with claimed as (
+        update llmq.queue as q
+        set status = 'processing',
+            worker_id = v_worker,
+            claim_id = nextval('llmq.claim_ids'),
+            started_at = v_now,
+            updated_at = v_now,
+            reserved_input = case
+              when v_looked then v_admit.input_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
+            reserved_output = case
+              when v_looked then v_admit.output_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
+            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end
+        where q.id = any (v_admit.ids)
+        returning q.tag
+      ),
+      movable as materialized (
+        select m.lane, m.priority, greatest(m.vt, (select max(c.tag) from claimed as c)) as vt
+        from llmq.lane_marks as m
+        where m.lane = v_lane.lane and m.priority = v_lane.priority and m.served_at < v_now - interval '100 milliseconds'
+        for update of m skip locked
+      )
+      update llmq.lane_marks as m
+      set vt = v.vt,
+          previous = case when m.rotated_at < v_now - interval '1 second' then v.vt else m.previous end,
+          scan = case when m.rotated_at < v_now - interval '1 second' then m.previous else m.scan end,
+          rotated_at = case when m.rotated_at < v_now - interval '1 second' then v_now else m.rotated_at end,
+          served_at = v_now
+      from movable as v
+      where m.lane = v.lane and m.priority = v.priority;
+
+      if v_admit.ids <> '{}' then
+        v_ids := v_ids || v_admit.ids;
+        if v_lane.limited then
+          v_room := llmq.note_start(v_room, cardinality(v_admit.ids), v_admit.input_tokens, v_admit.output_tokens);
+        end if;
+        if v_looked then
+          perform llmq.note_spending(v_admit.ids);
+        end if;
+      end if;
+      exit when v_admit.handled = 0;
+    end loop;
+    exit when cardinality(v_ids) >= max_requests;
+  end loop;
 
   return query
   select
     q.id, q.claim_id, q.agent_id, q.task_type, q.complexity, r.messages::jsonb, r.context::jsonb, r.response_schema::jsonb, r.tools::jsonb,
     r.settings::jsonb, q.deadline, q.created_at, q.started_at, q.attempts, q.max_attempts,
     m.name, p.name, p.kind, p.base_url, p.api_key_env, m.model_id, p.options || m.options, m.context_window,
-    m.max_output_tokens
+    m.max_output_tokens, a.max_concurrency is not null
+      or exists (select from llmq.lane_meters as l where l.lane = q.lane and l.max_concurrency is not null)
   from unnest(v_ids) as i (id)
   join llmq.queue as q on q.id = i.id
   cross join lateral (select r.* from llmq.requests as r where r.id = i.id limit 1) as r
   join llmq.models as m on m.lane = q.lane
   join llmq.providers as p on p.name = m.provider
+  left join llmq.agents as a on a.agent_id = q.agent_id
   order by q.priority desc, q.tag;
 end
 $$;

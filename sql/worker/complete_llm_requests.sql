@@ -24,7 +24,6 @@ begin
     );
   end if;
   v_done := llmq.finish_requests(answers, 'completed');
-  perform llmq.note_success(v_done);
   return query
   select u.id, u.newest and u.id = any (v_done)
   from unnest(v_ids, v_newest) with ordinality as u (id, newest, place)

@@ -9,7 +9,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-  v_held llmq.queue[];
+  v_held     llmq.queue[];
+  v_outcomes jsonb;
 begin
   with held as materialized (
     select q as held, q.id
@@ -23,16 +24,19 @@ begin
   released as (
     update llmq.queue as q
     set status = 'pending', tag = null, claim_id = null, worker_id = null, run_at = clock_timestamp(),
-        calls = q.calls + 1, updated_at = clock_timestamp()
+        reserved_input = null, reserved_output = null, reserved_usd = null, calls = q.calls + 1, updated_at = clock_timestamp()
     where q.id = any (array(select h.id from held as h))
   )
   select array_agg(h.held) into v_held from held as h;
   if v_held is null then
     return 0;
   end if;
-  perform llmq.write_attempts(v_held, (
+  v_outcomes := (
     select jsonb_agg(jsonb_build_object('request_id', h.id, 'calls', '[{"outcome": "released"}]'::jsonb)) from unnest(v_held) as h
-  ));
+  );
+  perform llmq.write_attempts(v_held, v_outcomes);
+  perform llmq.settle(v_held, v_outcomes);
+  perform llmq.release_held((select array_agg(h.agent_id) from unnest(v_held) as h));
   perform pg_notify('llmq_wake', '');
   return cardinality(v_held);
 end

@@ -27,6 +27,7 @@ export type ClaimedRow = {
   options: Record<string, unknown>;
   context_window: number | null;
   max_output_tokens: number | null;
+  concurrency_limited: boolean;
 };
 
 export function claimedRequest(row: ClaimedRow): ClaimedRequest {
@@ -46,6 +47,7 @@ export function claimedRequest(row: ClaimedRow): ClaimedRequest {
     startedAt: row.started_at,
     attempts: row.attempts,
     maxAttempts: row.max_attempts,
+    concurrencyLimited: row.concurrency_limited,
     model: {
       name: row.model,
       provider: row.provider,

@@ -29,6 +29,8 @@ export type ClaimedRequest = {
   startedAt: Date;
   attempts: number;
   maxAttempts: number;
+  /** So many calls of its model, provider or agent may be in flight: its end makes room for another request. */
+  concurrencyLimited: boolean;
   model: ModelTarget;
 };
 

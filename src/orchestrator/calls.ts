@@ -25,8 +25,8 @@ export type CallsOptions = {
   /** In flight at once. */
   concurrency: number;
   settings(): RuntimeSettings;
-  /** A place became free. */
-  onRoom(): void;
+  /** A place became free; `limited`: one of those that a limit allows, over all processes. */
+  onRoom(limited: boolean): void;
   observer: OrchestratorObserver | undefined;
   logger: Logger;
 };
@@ -97,7 +97,7 @@ export function createCalls(options: CallsOptions): Calls {
           .finally(() => {
             inFlight.remove(request.claimId);
             running.delete(call);
-            onRoom();
+            onRoom(request.concurrencyLimited);
           });
         running.add(call);
       }

@@ -27,8 +27,8 @@ export type ClaimLoop = {
   abortCancelled(): Promise<void>;
   /** From now on a claim that comes back late is left alone: recovery gives it to others. */
   close(): void;
-  /** A place for another call became free. */
-  roomMade(): void;
+  /** A place for another call became free: in this process, or also under a limit of the database. */
+  roomMade(limited: boolean): void;
   readonly lastClaimAt: Date | null;
 };
 
@@ -54,6 +54,7 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
     options;
   let closed = false;
   let full = false;
+  let gathering = false;
   let lastClaimAt: Date | null = null;
   let cancellationsAt = Number.NEGATIVE_INFINITY;
   let tidiedAt = performance.now();
@@ -80,13 +81,17 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
     const room = Math.min(options.batchSize, calls.room);
     full = room <= 0;
     if (full) {
-      await wake.wait(Math.min(options.pollIntervalMs, againInMs), stopping);
-      await sleep(GATHER_MS, undefined, { signal: stopping }).catch(() => undefined);
+      await pause(Math.min(options.pollIntervalMs, againInMs));
       return;
     }
     if ((await claim(room)) === room) return;
-    const pauseMs = await sleepPolicy.next();
-    await wake.wait(Math.min(pauseMs, againInMs), stopping);
+    await pause(Math.min(await sleepPolicy.next(), againInMs));
+  }
+
+  async function pause(maxMs: number): Promise<void> {
+    await wake.wait(maxMs, stopping);
+    if (gathering) await sleep(GATHER_MS, undefined, { signal: stopping }).catch(() => undefined);
+    gathering = false;
   }
 
   async function claim(room: number): Promise<number> {
@@ -143,8 +148,10 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
     close() {
       closed = true;
     },
-    roomMade() {
-      if (full) wake.set();
+    roomMade(limited) {
+      if (!full && !limited) return;
+      gathering = true;
+      wake.set();
     },
     get lastClaimAt() {
       return lastClaimAt;

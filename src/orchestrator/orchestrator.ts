@@ -105,7 +105,7 @@ function assemble(options: OrchestratorOptions, database: Database, stopping: Ab
     pollIntervalMs,
     isListening: () => listener?.mode === "listening",
   });
-  const onRoom = () => loop.roomMade();
+  const onRoom = (limited: boolean) => loop.roomMade(limited);
   const calls = createCalls({
     ...options,
     writer,

@@ -67,6 +67,7 @@ function claimed(more: Partial<ClaimedRequest> = {}): ClaimedRequest {
     startedAt: new Date(),
     attempts: 0,
     maxAttempts: 8,
+    concurrencyLimited: false,
     model: {
       name: "m",
       provider: "p",

@@ -60,6 +60,20 @@ export function claim(on: Queryable, named: Record<string, unknown> = {}): Promi
   return call<Claimed>(on, "claim_pending_llm_requests", named);
 }
 
+/** Makes the past longer: everything that limits and waiting times look at happened `seconds` earlier. */
+export async function passTime(database: TestDatabase, seconds: number): Promise<void> {
+  await database.query(`
+    update llmq.usage set at = at - interval '${seconds} seconds', oldest_start = oldest_start - interval '${seconds} seconds';
+    update llmq.agent_spend set at = at - interval '${seconds} seconds';
+    update llmq.cached_answers
+    set finished_at = finished_at - interval '${seconds} seconds', expires_at = expires_at - interval '${seconds} seconds';
+    update llmq.model_state set cooling_until = cooling_until - interval '${seconds} seconds';
+    update llmq.queue
+    set started_at = started_at - interval '${seconds} seconds', run_at = run_at - interval '${seconds} seconds',
+        deadline = deadline - interval '${seconds} seconds';
+  `);
+}
+
 /** Claims until a request of this id is among the claimed; the others stay claimed. */
 export async function claimRequest(on: Queryable, id: string): Promise<Claimed> {
   for (;;) {

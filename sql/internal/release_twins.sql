@@ -1,0 +1,41 @@
+-- The request that others wait for has ended. With an answer, they have it too; without one, the next claim
+-- makes one of them ask.
+create function llmq.release_twins(ended llmq.queue[]) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_twin record;
+begin
+  insert into llmq.cached_answers (share_key, lane, request_id, finished_at, expires_at)
+  select distinct on (e.share_key, e.lane)
+    e.share_key, e.lane, f.id, f.finished_at,
+    f.finished_at + (r.settings ->> 'cache_seconds')::double precision * interval '1 second'
+  from unnest(ended) as e
+  join llmq.results as f on f.id = e.id and f.status = 'completed'
+  join llmq.requests as r on r.id = e.id
+  where r.settings ? 'cache_seconds'
+    -- An answer from the cache does not become younger by being used.
+    and not exists (select from llmq.attempts as a where a.request_id = e.id and a.outcome = 'cached')
+  order by e.share_key, e.lane, f.finished_at desc
+  on conflict (share_key, lane) do update
+  set request_id = excluded.request_id, finished_at = excluded.finished_at, expires_at = excluded.expires_at;
+
+  for v_twin in
+    select q as held, q.id, e.id as leader, e.lane, f.status = 'completed' as answered
+    from unnest(ended) as e
+    join llmq.queue as q on q.leader_id = e.id
+    left join llmq.results as f on f.id = e.id
+    order by q.id
+    for update of q
+  loop
+    update llmq.queue as q
+    set hold = null, leader_id = null, lane = v_twin.lane, run_at = clock_timestamp(), updated_at = clock_timestamp()
+    where q.id = v_twin.id;
+    if v_twin.answered then
+      perform llmq.finish_from(v_twin.held, v_twin.leader, 'shared');
+    end if;
+  end loop;
+end
+$$;
+comment on function llmq.release_twins(llmq.queue[]) is 'Internal: gives the answer of ended requests to the identical ones that wait for it, and to the cache.';
