@@ -88,8 +88,17 @@
 --!include client/status_of.sql
 --!include client/wait_for_llm_request.sql
 --!include client/result_channel.sql
---!include client/explain_llm_request.sql
 --!include triggers/insert_llm_request.sql
+
+-- What is limited, what is used, and why a request waits
+--!include views/lane_meters.sql
+--!include internal/meter_use.sql
+--!include internal/estimate_input_tokens.sql
+--!include internal/expected_tokens.sql
+--!include internal/agent_spent.sql
+--!include internal/starts_per_minute.sql
+--!include internal/why_waiting.sql
+--!include client/explain_llm_request.sql
 
 -- Workers: register, claim
 --!include worker/register_worker.sql
@@ -98,12 +107,7 @@
 --!include worker/arm_wake.sql
 --!include worker/disarm_wake.sql
 --!include worker/promote_waiting.sql
---!include views/lane_meters.sql
---!include internal/meter_use.sql
 --!include internal/open_lane.sql
---!include internal/estimate_input_tokens.sql
---!include internal/expected_tokens.sql
---!include internal/agent_spent.sql
 --!include internal/agent_room.sql
 --!include internal/find_twin.sql
 --!include internal/finish_from.sql

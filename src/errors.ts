@@ -80,7 +80,8 @@ export const sqlErrors = [
   {
     code: "LQ010",
     name: "queue_full",
-    meaning: "More requests wait for the model than the submit or the setting refuse_above allows. Nothing was stored.",
+    meaning:
+      "More requests wait for the model than the submit or the setting refuse_above allows. Nothing was stored.",
     whatToDo: "Submit again later, or without the limit.",
     kind: "state",
   },

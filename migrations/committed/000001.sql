@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:9f961c62acffb049716bde96c8f17df737d89dfe
+--! Hash: sha1:197eb621e7bb48ff29d17249e660de5746443809
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -31,6 +31,11 @@ create domain llmq.jsonb_array as jsonb constraint jsonb_array check (jsonb_type
 comment on domain llmq.jsonb_array is 'A JSON array.';
 create domain llmq.json_schema as jsonb constraint json_schema check (jsonb_typeof(value) in ('object', 'boolean'));
 comment on domain llmq.json_schema is 'A JSON Schema: an object or a boolean.';
+create domain llmq.hold_reason as text constraint hold_reason check (
+  value in ('agent_paused', 'agent_concurrency', 'agent_budget', 'route_paused', 'shared')
+);
+comment on domain llmq.hold_reason is
+  'Why a pending request is held: its agent is paused, has all its calls in flight or has spent its budget, its route is paused, or an identical request is in flight whose answer it will get.';
 
 -- A request that passed every check and knows its first model: what llmq.enqueue() stores.
 create type llmq.new_request as (
@@ -53,7 +58,8 @@ create type llmq.new_request as (
   parent_id       uuid,
   lane            integer,
   weight          double precision,
-  pgmq_payload    text
+  pgmq_payload    text,
+  share_key       uuid
 );
 comment on type llmq.new_request is 'Internal: a checked and routed request on its way into llmq.requests and llmq.queue.';
 
@@ -82,10 +88,25 @@ create type llmq.claimed_request as (
   model_id           text,
   options            jsonb,
   context_window     integer,
-  max_output_tokens  integer
+  max_output_tokens  integer,
+  concurrency_limited boolean
 );
 comment on type llmq.claimed_request is
-  'One claimed request: the conversation, the model to ask and how to reach it. claim_id is the fence: hand it back with the outcome.';
+  'One claimed request: the conversation, the model to ask and how to reach it. claim_id is the fence: hand it back with the outcome. concurrency_limited: so many calls of its model, provider or agent may be in flight; its end makes room for another.';
+
+-- What a limited lane has left at this moment, and what its claim has to note down.
+create type llmq.lane_room as (
+  at            timestamptz,
+  requests      bigint,
+  input_tokens  bigint,
+  output_tokens bigint,
+  tokens        bigint,
+  idle          boolean,
+  meters        integer[],
+  oldest        timestamptz[]
+);
+comment on type llmq.lane_room is
+  'Internal: room of a lane under the limits of its model and provider; null is no limit. idle: nothing was used in the window, so that a request larger than the limit may pass. oldest: per meter, the start of the oldest call in flight.';
 --! EndIncluded types.sql
 --! Included ids/uuid_v7.sql
 -- Time-ordered ids: the partition key, the primary key and the order of arrival in one value.
@@ -159,12 +180,22 @@ create table llmq.providers (
   api_key_env text,
   options     jsonb not null default '{}',
   paused      boolean not null default false,
+  meter       integer generated always as identity (start with -1 increment by -1 minvalue -2147483648 maxvalue -1),
+  requests_per_minute      integer,
+  input_tokens_per_minute  integer,
+  output_tokens_per_minute integer,
+  tokens_per_minute        integer,
+  max_concurrency          integer,
   created_at  timestamptz not null default now(),
   updated_at  timestamptz not null default now(),
   constraint providers_kind check (kind in ('openai', 'anthropic', 'google', 'openai-compatible', 'external', 'sim')),
   constraint providers_base_url check (base_url ~ '^https?://'),
   constraint providers_compatible_needs_url check (kind <> 'openai-compatible' or base_url is not null),
   constraint providers_api_key_env check (api_key_env ~ '^[A-Za-z_][A-Za-z0-9_]*$'),
+  constraint providers_limits_positive check (
+    requests_per_minute > 0 and input_tokens_per_minute > 0 and output_tokens_per_minute > 0
+    and tokens_per_minute > 0 and max_concurrency > 0
+  ),
   constraint providers_options check (jsonb_typeof(options) = 'object')
 );
 comment on table llmq.providers is 'Whom orchestrators may call. Written by llmq.configure_provider().';
@@ -174,6 +205,8 @@ comment on column llmq.providers.api_key_env is 'Name of the environment variabl
 comment on column llmq.providers.options is 'Sent along or obeyed by the provider kind: {"headers": {...}, "api": "responses"}.';
 comment on column llmq.providers.name is 'What llmq.models.provider refers to.';
 comment on column llmq.providers.paused is 'No request is claimed for any of its models while true.';
+comment on column llmq.providers.requests_per_minute is 'Limits of the key, over all its models and all orchestrators; they mean what those of llmq.models mean, and both hold.';
+comment on column llmq.providers.meter is 'Its number in llmq.usage; below 0, where those of models are above.';
 --! EndIncluded tables/providers.sql
 --! Included tables/models.sql
 -- A model is a lane: requests wait in the lane of the model they will ask.
@@ -187,6 +220,7 @@ create table llmq.models (
   requests_per_minute      integer,
   input_tokens_per_minute  integer,
   output_tokens_per_minute integer,
+  tokens_per_minute        integer,
   max_concurrency          integer,
   options                  jsonb not null default '{}',
   paused                   boolean not null default false,
@@ -195,7 +229,7 @@ create table llmq.models (
   constraint models_limits_positive check (
     context_window > 0 and max_output_tokens > 0
     and requests_per_minute > 0 and input_tokens_per_minute > 0 and output_tokens_per_minute > 0
-    and max_concurrency > 0
+    and tokens_per_minute > 0 and max_concurrency > 0
   ),
   constraint models_options check (jsonb_typeof(options) = 'object')
 );
@@ -207,34 +241,57 @@ comment on column llmq.models.max_concurrency is 'Calls in flight at once over a
 comment on column llmq.models.options is 'Laid over the provider''s options: {"structured_output": ["json_schema", "prompt"]} pins the ways of asking for JSON.';
 comment on column llmq.models.name is 'What routes and the model parameter of a submit refer to.';
 comment on column llmq.models.max_output_tokens is 'Sent to Anthropic where a request has no max_tokens; the ceiling when a cut-off answer is asked for again.';
-comment on column llmq.models.requests_per_minute is 'Stored, not enforced yet; so are the token limits and max_concurrency.';
+comment on column llmq.models.requests_per_minute is 'Calls begun in any 60 seconds, over all orchestrators; null means no limit, here and for the token limits.';
+comment on column llmq.models.input_tokens_per_minute is 'Tokens of prompts in any 60 seconds.';
+comment on column llmq.models.output_tokens_per_minute is 'Tokens of answers in any 60 seconds; until an answer is there its max_tokens counts, or the 90th percentile of the model''s answers.';
+comment on column llmq.models.tokens_per_minute is 'Tokens of prompts and answers together, for providers that count them so.';
 comment on column llmq.models.paused is 'No request is claimed for it while true; routes fall back past it.';
 --! EndIncluded tables/models.sql
 --! Included tables/model_state.sql
 -- What the claim must know about a model and configuration must not: it changes with every outage.
+--
+-- THE BREAKER of a model:
+--
+--   closed     admit null. Transient failures in a row are counted; a success sets them to 0.
+--   open       cooling_until lies ahead: nothing is claimed. Opened by the setting breaker_failures transient
+--              failures in a row, or at once by a limit, an empty quota, a refused key or a missing model.
+--   half-open  cooling_until has passed and admit is set: so many calls may be in flight. Every success admits
+--              one more, so that the number doubles with each round of calls; at 256 the breaker closes. A
+--              failure opens it again, for twice as long.
+--
+-- After a failure the probe is one call. After a limit (429) half of the calls that were in flight may come
+-- back at once: the model is well, there were only too many.
 create table llmq.model_state (
   lane          integer primary key,
   cooling_until timestamptz,
   reason        text,
   error_class   text,
   cooldowns     integer not null default 0,
-  updated_at    timestamptz not null default clock_timestamp()
+  failures      integer not null default 0,
+  admit         integer,
+  updated_at    timestamptz not null default clock_timestamp(),
+  constraint model_state_admit check (admit > 0)
 );
 comment on table llmq.model_state is 'Models in trouble: a model whose cooling_until lies ahead is not claimed from; its requests wait and cost nothing.';
 comment on column llmq.model_state.cooldowns is 'Cool-downs in a row without a success in between: the next one, where the provider names no time, is twice as long.';
 comment on column llmq.model_state.lane is 'llmq.models.lane.';
 comment on column llmq.model_state.cooling_until is 'No claim before this; null or past: none.';
 comment on column llmq.model_state.reason is 'The error that began the cool-down.';
-comment on column llmq.model_state.error_class is 'capacity, out_of_quota or configuration.';
+comment on column llmq.model_state.error_class is 'capacity, out_of_quota, configuration or transient.';
+comment on column llmq.model_state.failures is 'Transient failures in a row.';
+comment on column llmq.model_state.admit is 'Calls that may be in flight at once while it recovers; null: as many as the limits allow.';
 --! EndIncluded tables/model_state.sql
 --! Included tables/routes.sql
 create table llmq.routes (
   complexity text not null,
   task_type  text not null default '*',
   models     text[] not null,
+  fallback_after interval,
+  paused     boolean not null default false,
   updated_at timestamptz not null default now(),
   primary key (task_type, complexity),
   constraint routes_complexity check (complexity in ('simple', 'medium', 'complex', '*')),
+  constraint routes_fallback_after check (fallback_after >= interval '0'),
   constraint routes_models check (cardinality(models) > 0 and array_position(models, null) is null)
 );
 comment on table llmq.routes is
@@ -242,6 +299,8 @@ comment on table llmq.routes is
 comment on column llmq.routes.complexity is 'simple, medium, complex, or * for any.';
 comment on column llmq.routes.task_type is 'A task type, or * for any.';
 comment on column llmq.routes.models is 'Names of llmq.models: the first is asked, the others are fallen back to in order.';
+comment on column llmq.routes.fallback_after is 'A request that has waited so long for one model of the route goes on to the next; null: it waits.';
+comment on column llmq.routes.paused is 'Nothing is claimed that is routed by this row while true; requests that name their model are not routed.';
 --! EndIncluded tables/routes.sql
 --! Included tables/agents.sql
 create table llmq.agents (
@@ -249,16 +308,27 @@ create table llmq.agents (
   weight           numeric not null default 1,
   max_concurrency  integer,
   daily_budget_usd numeric,
+  monthly_budget_usd numeric,
+  over_budget      text not null default 'wait',
   owner            name,
   paused           boolean not null default false,
   updated_at       timestamptz not null default now(),
   constraint agents_weight check (weight between 0.01 and 1000),
-  constraint agents_limits check (max_concurrency > 0 and daily_budget_usd >= 0)
+  constraint agents_limits check (max_concurrency > 0 and daily_budget_usd >= 0 and monthly_budget_usd >= 0),
+  constraint agents_over_budget check (over_budget in ('wait', 'fail'))
 );
+-- The claim asks whether there is any of these before it looks at a single agent.
+create index agents_limited on llmq.agents (agent_id)
+  where paused or max_concurrency is not null or daily_budget_usd is not null or monthly_budget_usd is not null;
+
 comment on table llmq.agents is 'Agents that need anything but the defaults; an agent without a row has weight 1 and no owner. Written by llmq.configure_agent().';
 comment on column llmq.agents.weight is 'Share of a model''s starts beside other waiting agents of the same priority.';
 comment on column llmq.agents.owner is 'Database role the agent belongs to: only its members (and llmq_admin) see or submit this agent''s requests. Null: any llmq_client.';
-comment on column llmq.agents.max_concurrency is 'Stored, not enforced yet; so are daily_budget_usd and paused.';
+comment on column llmq.agents.max_concurrency is 'Its calls in flight at once, over all models and orchestrators; null means no limit.';
+comment on column llmq.agents.daily_budget_usd is 'US dollars per day (UTC), by the prices in llmq.prices; null means no limit. Calls of models without a price are not counted.';
+comment on column llmq.agents.monthly_budget_usd is 'US dollars per calendar month (UTC), likewise.';
+comment on column llmq.agents.over_budget is 'wait: until the next day or month; fail: fails with budget_exceeded.';
+comment on column llmq.agents.paused is 'None of its requests is claimed while true; calls in flight go on.';
 --! EndIncluded tables/agents.sql
 --! Included tables/workers.sql
 -- One heartbeat per process instead of one per request: the queue rows it holds refer to it.
@@ -338,9 +408,10 @@ $$;
 --                           +--+   cancelled <-----------------------+
 --                  retry_llm_request
 --
--- A pending row is *waiting* (tag null: not due yet, or due and not ranked) or *ready* (ranked by tag
--- inside its lane and priority). Every index is partial on one of these, so that each scan sees only rows
--- it can use. The row has no jsonb and no text that can grow: under a long transaction dead versions of it
+-- A pending row is *waiting* (tag null: not due yet, or due and not ranked), *ready* (ranked by tag inside its
+-- lane and priority) or *held* (the claim met it and its agent, route or twin does not let it run now: it is
+-- out of every claim's way until llmq.release_held() makes it waiting again). Every index is partial on one of
+-- these, so that each scan sees only rows it can use. The row has no jsonb and no text that can grow: under a long transaction dead versions of it
 -- cannot be removed, and their size is what hurts. The fillfactor leaves room for one more version of each row
 -- in its page: a claim whose new versions go elsewhere writes a tenth more WAL.
 create sequence llmq.claim_ids;
@@ -369,6 +440,13 @@ create table llmq.queue (
   route_step     smallint not null default 1,
   pinned         boolean not null default false,
   has_reply_to   boolean not null default false,
+  hold           llmq.hold_reason,
+  share_key      uuid,
+  shares         boolean,
+  leader_id      uuid,
+  reserved_input  integer,
+  reserved_output integer,
+  reserved_usd    double precision,
   agent_id       text not null,
   task_type      text not null,
   complexity     text not null,
@@ -399,7 +477,15 @@ create index queue_ready_by_agent on llmq.queue (lane, priority, agent_id, tag)
   where status = 'pending' and tag is not null;
 -- Promotion, and "what is due next": rows without a rank.
 create index queue_waiting on llmq.queue (run_at)
-  where status = 'pending' and tag is null;
+  where status = 'pending' and tag is null and hold is null;
+-- Release: what one agent has held, best first.
+create index queue_held on llmq.queue (hold, agent_id, priority desc, id)
+  where hold is not null;
+-- Identical requests, and who waits for whose answer.
+create index queue_shared on llmq.queue (share_key)
+  where share_key is not null;
+create index queue_followers on llmq.queue (leader_id)
+  where leader_id is not null;
 -- In flight per lane, oldest first.
 create index queue_processing on llmq.queue (lane, started_at)
   where status = 'processing';
@@ -416,6 +502,13 @@ comment on column llmq.queue.tag is 'Rank inside lane and priority, lowest first
 comment on column llmq.queue.run_at is 'Not before this.';
 comment on column llmq.queue.claim_id is 'Number of the claim that holds the row; an outcome with another number changes nothing.';
 comment on column llmq.queue.attempts is 'Failures that count. Capacity waits, re-asks and crashes have counters of their own.';
+comment on column llmq.queue.hold is 'Why the claim passed it over and took it out of the way; null: nothing holds it.';
+comment on column llmq.queue.share_key is 'Hash of all that the model would see; set when the request may share a call or an answer.';
+comment on column llmq.queue.shares is 'It may wait for the answer of an identical request in flight (settings.share).';
+comment on column llmq.queue.leader_id is 'The identical request whose answer it waits for (hold = shared).';
+comment on column llmq.queue.reserved_input is 'Input tokens that its claim took from the limits of model and provider; 0 where only requests are counted, null where nothing is.';
+comment on column llmq.queue.reserved_output is 'Output tokens, likewise.';
+comment on column llmq.queue.reserved_usd is 'US dollars that its claim took from the agent''s budget; null without one.';
 comment on column llmq.queue.calls is 'Ledger rows written so far (llmq.attempts.number).';
 comment on column llmq.queue.route_step is 'Which model of the route is being asked, from 1.';
 comment on column llmq.queue.pinned is 'The caller named the model: no fall-back along a route.';
@@ -485,7 +578,7 @@ comment on column llmq.results.parsed_response is 'The answer as JSON, after rep
 comment on column llmq.results.validation_errors is '[{"type": "json_decode_error", "error", "position", "response_preview"}] or [{"type": "schema_violation", "field", "message"}, ...].';
 comment on column llmq.results.repairs is 'What was mended in the answer, in order: ["code_fence", "repaired_json", "coerced", "reasked", ...].';
 comment on column llmq.results.input_tokens is 'Sum over every call of the request, failed ones included (llmq.attempts).';
-comment on column llmq.results.error_type is 'provider_unavailable, malformed_response, exception, deadline_exceeded, refused, truncated, too_long, bad_request, lost.';
+comment on column llmq.results.error_type is 'provider_unavailable, malformed_response, exception, deadline_exceeded, refused, truncated, too_long, bad_request, lost, budget_exceeded.';
 comment on column llmq.results.finished_at is 'When it completed, failed or was cancelled: the retention counts from here.';
 comment on column llmq.results.error_message is 'Why it failed, or the reason given when it was cancelled.';
 comment on column llmq.results.finish_reason is 'How the model ended: stop, length, tool_calls, content_filter, other.';
@@ -518,7 +611,8 @@ create table llmq.attempts (
   constraint attempts_pkey primary key (request_id, number),
   constraint attempts_outcome check (outcome in (
     'answered', 'invalid', 'transient', 'capacity', 'out_of_quota', 'configuration', 'too_long', 'mode',
-    'refused', 'truncated', 'bad_request', 'exception', 'aborted', 'cancelled', 'deadline', 'released', 'lost'
+    'refused', 'truncated', 'bad_request', 'exception', 'aborted', 'cancelled', 'deadline', 'released', 'lost',
+    'shared', 'cached', 'passed_over'
   )),
   constraint attempts_tokens check (
     input_tokens >= 0 and output_tokens >= 0 and cached_input_tokens >= 0 and reasoning_tokens >= 0
@@ -527,7 +621,7 @@ create table llmq.attempts (
 create table llmq.attempts_default partition of llmq.attempts default;
 
 comment on table llmq.attempts is 'Every call made for a request, with what it cost and how it ended; lost calls may have been billed.';
-comment on column llmq.attempts.outcome is 'answered, or why not: the error classes of the orchestrator, and invalid (the answer broke its schema), lost (the worker died), cancelled, deadline, released.';
+comment on column llmq.attempts.outcome is 'answered, or why not: the error classes of the orchestrator, and invalid (the answer broke its schema), lost (the worker died), cancelled, deadline, released. No call was made for shared (an identical request in flight got the answer), cached (an earlier one had) and passed_over (the request went on to the next model of its route).';
 comment on column llmq.attempts.output_mode is 'How JSON was asked for: json_schema, tool, json, prompt; null for plain text.';
 comment on column llmq.attempts.number is '1, 2, ... within the request.';
 comment on column llmq.attempts.latency_ms is 'Milliseconds of the whole call.';
@@ -584,11 +678,86 @@ create table llmq.sweep_state (
   only_one        boolean primary key default true,
   promoted_until  timestamptz not null default '-infinity',
   swept_at        timestamptz not null default '-infinity',
+  released_after  text not null default '',
   constraint sweep_state_one_row check (only_one)
 ) with (fillfactor = 10, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);
 insert into llmq.sweep_state default values;
-comment on table llmq.sweep_state is 'Internal: progress of promotion and of the sweep.';
+comment on table llmq.sweep_state is 'Internal: progress of promotion, of the sweep and of the release of held requests.';
 --! EndIncluded tables/lane_marks.sql
+--! Included tables/usage.sql
+-- The ledger of the limits: what limited models and providers used, row by row, so that "in the last minute"
+-- is a sum that is exact at every moment. Rows are only inserted: a row that every claim updated would be read
+-- through thousands of dead versions under a long transaction.
+--
+--   claim      one row per limited model and provider: calls begun, tokens reserved
+--   finish     what was really used, less what was reserved. What comes back counts from the call's start: it
+--              leaves the window together with the reservation, never later. What came on top counts from now.
+--   maintain   puts the rows of each half second together, and drops what no window reaches
+create table llmq.usage (
+  meter         integer not null,
+  at            timestamptz not null,
+  requests      integer not null,
+  input_tokens  bigint not null default 0,
+  output_tokens bigint not null default 0,
+  oldest_start  timestamptz,
+  compact       boolean not null default false
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+create index usage_by_meter on llmq.usage (meter, at);
+create index usage_to_compact on llmq.usage (meter, at) where not compact;
+
+comment on table llmq.usage is 'What limited models and providers used in the last two minutes. Written by the claim and at the finish; kept by llmq.maintain().';
+comment on column llmq.usage.meter is 'llmq.models.lane, or llmq.providers.meter.';
+comment on column llmq.usage.oldest_start is 'Start of the oldest call that was in flight then: counting calls begins there, above the dead rows of finished ones. Null in corrections.';
+comment on column llmq.usage.compact is 'Sum of several rows.';
+--! EndIncluded tables/usage.sql
+--! Included tables/token_estimates.sql
+-- What the claim needs to guess how many tokens a call will take, learned from those that came back.
+create table llmq.token_estimates (
+  lane         integer primary key,
+  input_factor double precision not null default 1,
+  output_p90   double precision,
+  samples      bigint not null default 0,
+  updated_at   timestamptz not null default clock_timestamp(),
+  constraint token_estimates_positive check (input_factor > 0 and output_p90 > 0)
+) with (fillfactor = 10, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);
+comment on table llmq.token_estimates is 'Per limited model: how prompts and answers turn into tokens, learned from what was used. Delete a row to learn anew.';
+comment on column llmq.token_estimates.lane is 'llmq.models.lane.';
+comment on column llmq.token_estimates.input_factor is 'Tokens counted by the provider for every token of llmq.estimate_input_tokens().';
+comment on column llmq.token_estimates.output_p90 is 'Tokens that nine of ten answers stay below; what a call without max_tokens reserves.';
+comment on column llmq.token_estimates.samples is 'Calls learned from.';
+--! EndIncluded tables/token_estimates.sql
+--! Included tables/agent_spend.sql
+-- The ledger of the budgets: US dollars of agents that have one. The claim reserves an estimate, the finish
+-- corrects it, both dated by the start of the call, so that a call belongs to one day. Insert-only, as llmq.usage.
+create table llmq.agent_spend (
+  agent_id text not null,
+  at       timestamptz not null,
+  usd      numeric not null,
+  compact  boolean not null default false
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+create index agent_spend_by_agent on llmq.agent_spend (agent_id, at);
+create index agent_spend_to_compact on llmq.agent_spend (agent_id) where not compact;
+
+comment on table llmq.agent_spend is 'What agents with a budget spent and reserved, this month and the last. llmq.maintain() keeps one row per agent and day and the newest ones.';
+comment on column llmq.agent_spend.at is 'Start of the call; of the day (UTC) in a sum.';
+comment on column llmq.agent_spend.usd is 'US dollars: reserved at the claim, or the difference to what the call cost.';
+comment on column llmq.agent_spend.compact is 'Sum of a day.';
+--! EndIncluded tables/agent_spend.sql
+--! Included tables/cached_answers.sql
+create table llmq.cached_answers (
+  share_key   uuid not null,
+  lane        integer not null,
+  request_id  uuid not null,
+  finished_at timestamptz not null,
+  expires_at  timestamptz not null,
+  primary key (share_key, lane)
+);
+create index cached_answers_by_expiry on llmq.cached_answers (expires_at);
+comment on table llmq.cached_answers is 'Answers that identical requests with settings.cache_seconds may have again.';
+comment on column llmq.cached_answers.share_key is 'llmq.share_key() of the request.';
+comment on column llmq.cached_answers.request_id is 'Whose answer it is: a row of llmq.results.';
+comment on column llmq.cached_answers.expires_at is 'By the cache_seconds of the request that was answered; whoever asks is also bound by its own.';
+--! EndIncluded tables/cached_answers.sql
 --! Included tables/cancellations.sql
 create table llmq.cancellations (
   worker_id  uuid not null,
@@ -801,7 +970,7 @@ comment on column llmq.llm_requests.next_request_id is 'The request that carries
 comment on column llmq.llm_requests.id is 'UUIDv7: sorts by time of submit.';
 comment on column llmq.llm_requests.messages is 'The conversation as submitted; not for llmq_reader, as all prompts and answers.';
 comment on column llmq.llm_requests.updated_at is 'Last change; the same as finished_at once finished.';
-comment on column llmq.llm_requests.error_type is 'provider_unavailable, malformed_response, exception, deadline_exceeded, refused, truncated, too_long, bad_request, lost: set when failed, and while pending after a failure.';
+comment on column llmq.llm_requests.error_type is 'provider_unavailable, malformed_response, exception, deadline_exceeded, refused, truncated, too_long, bad_request, lost, budget_exceeded: set when failed, and while pending after a failure.';
 comment on column llmq.llm_requests.error_message is 'Why it failed or was cancelled; of the last failure (cut to 300 characters) while it is not finished.';
 comment on column llmq.llm_requests.run_at is 'Not before this: as submitted, or when the next attempt is due.';
 comment on column llmq.llm_requests.started_at is 'When the last claim began.';
@@ -1311,7 +1480,7 @@ declare
   v_fault text;
   v_known constant text[] := array[
     'temperature', 'max_tokens', 'top_p', 'top_k', 'seed', 'stop', 'presence_penalty', 'frequency_penalty', 'tool_choice',
-    'reasoning_effort', 'provider_options', 'validation_retries', 'timeout'
+    'reasoning_effort', 'provider_options', 'validation_retries', 'timeout', 'share', 'cache_seconds', 'refuse_above'
   ];
 begin
   if settings is null then
@@ -1335,6 +1504,9 @@ begin
       when 'presence_penalty' then llmq.number_fault(v_value, -2, 2, false)
       when 'frequency_penalty' then llmq.number_fault(v_value, -2, 2, false)
       when 'validation_retries' then llmq.number_fault(v_value, 0, 10, true)
+      when 'share' then case when jsonb_typeof(v_value) <> 'boolean' then 'must be true or false' end
+      when 'cache_seconds' then llmq.number_fault(v_value, 1, 31536000, true)
+      when 'refuse_above' then llmq.number_fault(v_value, 1, 1000000, true)
       when 'timeout' then
         case when v_value = '0' then 'must be more than 0 seconds' else llmq.number_fault(v_value, 0, 86400, false) end
       when 'reasoning_effort' then
@@ -1383,6 +1555,9 @@ begin
       || @.key == "reasoning_effort" && @.value like_regex "^(none|minimal|low|medium|high|xhigh)$"
       || @.key == "timeout" && @.value > 0 && @.value <= 86400
       || @.key == "validation_retries" && @.value >= 0 && @.value <= 10 && @.value == @.value.floor()
+      || @.key == "share" && @.value.type() == "boolean"
+      || @.key == "cache_seconds" && @.value >= 1 && @.value <= 31536000 && @.value == @.value.floor()
+      || @.key == "refuse_above" && @.value >= 1 && @.value <= 1000000 && @.value == @.value.floor()
       || @.key == "top_k" && @.value >= 1 && @.value <= 2147483647 && @.value == @.value.floor()
       || (@.key == "presence_penalty" || @.key == "frequency_penalty") && @.value >= -2 && @.value <= 2
       || @.key == "provider_options" && @.value.type() == "object" && !exists(@.value.* ? (@.type() != "object"))
@@ -1395,7 +1570,7 @@ end
 $$;
 comment on function llmq.check_settings(jsonb) is
 $$Internal: settings must be an object (null counts as {}) of known keys, each of the right type and in range, else LQ001.
-temperature 0 to 2, max_tokens, top_p 0 to 1, top_k, seed, stop (text or up to 16), presence_penalty and frequency_penalty -2 to 2, tool_choice, reasoning_effort, provider_options (an object per provider), validation_retries 0 to 10, timeout (seconds, up to 86400).$$;
+temperature 0 to 2, max_tokens, top_p 0 to 1, top_k, seed, stop (text or up to 16), presence_penalty and frequency_penalty -2 to 2, tool_choice, reasoning_effort, provider_options (an object per provider), validation_retries 0 to 10, timeout (seconds, up to 86400), share, cache_seconds (1 to a year), refuse_above (1 to 1,000,000).$$;
 --! EndIncluded checks/check_settings.sql
 --! Included checks/refuse_one_schema.sql
 create function llmq.refuse_one_schema(schema jsonb, place text) returns void
@@ -1583,19 +1758,66 @@ as $$
 $$;
 comment on function llmq.pgmq_ready() is 'Whether requests are copied to the pgmq queue llm_requests (see llmq.enable_pgmq()).';
 --! EndIncluded internal/pgmq_ready.sql
---! Included internal/route_models.sql
-create function llmq.route_models(complexity text, task_type text) returns text[]
+--! Included internal/route_of.sql
+create function llmq.route_of(complexity text, task_type text) returns setof llmq.routes
 language sql stable
 as $$
-  select r.models
+  select r.*
   from llmq.routes as r
-  where r.task_type in (route_models.task_type, '*')
-    and r.complexity in (route_models.complexity, '*')
+  where r.task_type in (route_of.task_type, '*')
+    and r.complexity in (route_of.complexity, '*')
   order by r.task_type = '*', r.complexity = '*'
   limit 1
 $$;
-comment on function llmq.route_models(text, text) is 'The models of the most specific route for a complexity and task type, best first; null when no route fits.';
---! EndIncluded internal/route_models.sql
+comment on function llmq.route_of(text, text) is 'The most specific route for a complexity and task type; no row when none fits.';
+--! EndIncluded internal/route_of.sql
+--! Included internal/share_key.sql
+-- All that the model would see, and nothing that only llmq sees.
+create function llmq.share_key(messages jsonb, response_schema jsonb, tools jsonb, settings jsonb) returns uuid
+language sql immutable parallel safe
+as $$
+  select md5(jsonb_build_array(
+    messages, response_schema, tools, settings - '{share,cache_seconds,refuse_above,timeout}'::text[]
+  )::text)::uuid
+$$;
+comment on function llmq.share_key(jsonb, jsonb, jsonb, jsonb) is
+  'Internal: equal for requests that ask a model the same. Whether they ask the same model is compared apart.';
+--! EndIncluded internal/share_key.sql
+--! Included internal/refuse_full_queue.sql
+-- Back-pressure, for those who ask for it: better no for an answer now than an answer next week. Counts to the
+-- limit and no further.
+create function llmq.refuse_full_queue(lane int, refuse_above int) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  v_depth bigint;
+begin
+  select count(*) into v_depth
+  from (
+    (select from llmq.queue as q where q.lane = refuse_full_queue.lane and q.status = 'pending' and q.tag is not null limit refuse_above)
+    union all
+    (
+      select from llmq.queue as q
+      where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at <= clock_timestamp()
+        and q.lane = refuse_full_queue.lane
+      limit refuse_above
+    )
+  ) as w;
+  if v_depth >= refuse_above then
+    raise exception using errcode = 'LQ010',
+      message = format('%s or more requests are waiting for model %s', refuse_above, (select quote_literal(m.name) from llmq.models as m where m.lane = refuse_full_queue.lane)),
+      detail = 'The limit is settings.refuse_above of this submit or the setting refuse_above, whichever is lower.',
+      hint = 'Submit again later, or without the limit. Nothing was stored.';
+  end if;
+end
+$$;
+comment on function llmq.refuse_full_queue(int, int) is 'Internal: raises LQ010 when so many requests are due and waiting in a lane.';
+--! EndIncluded internal/refuse_full_queue.sql
 --! Included internal/check_reply_to.sql
 create function llmq.check_reply_to(reply_to text) returns void
 language plpgsql stable
@@ -1684,20 +1906,22 @@ create function llmq.request_facts(
   agent_id text, task_type text, complexity text, context jsonb, model text, priority int
 ) returns table (
   first_model text, lane int, weight double precision, owner name, max_attempts int,
-  virtual_time double precision, pgmq_payload text
+  virtual_time double precision, pgmq_payload text, refuse_above int
 )
 language sql stable
 as $$
   select
     r.model, m.lane, coalesce(a.weight, 1), a.owner, s.max_attempts, l.vt,
-    case when s.pgmq and to_regclass('pgmq.q_llm_requests') is not null and to_regclass('pgmq.meta') is not null then s.payload end
+    case when s.pgmq and to_regclass('pgmq.q_llm_requests') is not null and to_regclass('pgmq.meta') is not null then s.payload end,
+    s.refuse_above
   from (
     select
       max(o.value #>> '{}') filter (where o.name = 'max_attempts')::int as max_attempts,
       bool_or(o.value::boolean) filter (where o.name = 'pgmq') as pgmq,
-      max(o.value #>> '{}') filter (where o.name = 'pgmq_payload') as payload
+      max(o.value #>> '{}') filter (where o.name = 'pgmq_payload') as payload,
+      max(o.value #>> '{}') filter (where o.name = 'refuse_above')::int as refuse_above
     from llmq.settings as o
-    where o.name in ('max_attempts', 'pgmq', 'pgmq_payload')
+    where o.name in ('max_attempts', 'pgmq', 'pgmq_payload', 'refuse_above')
   ) as s
   left join llmq.agents as a on a.agent_id = request_facts.agent_id
   left join lateral (
@@ -1718,7 +1942,7 @@ as $$
   left join llmq.lane_marks as l on l.lane = m.lane and l.priority = request_facts.priority
 $$;
 comment on function llmq.request_facts(text, text, text, jsonb, text, int) is
-  'Internal: first model and lane of a new request, weight and owner of its agent, default of max_attempts, virtual time of its lane and priority, and what of it is copied to pgmq (null: nothing).';
+  'Internal: first model and lane of a new request, weight and owner of its agent, default of max_attempts, virtual time of its lane and priority, what of it is copied to pgmq (null: nothing), and the depth above which it is refused.';
 
 create function llmq.refuse_route(
   agent_id text, task_type text, complexity text, first_model text, lane int
@@ -1771,7 +1995,8 @@ begin
     null, agent_id, task_type, complexity, messages, coalesce(context, '{}'), nullif(response_schema, 'null'),
     nullif(nullif(tools, '[]'), 'null'), coalesce(settings, '{}'), model, priority, run_at, deadline,
     coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id, v_facts.lane,
-    v_facts.weight, v_facts.pgmq_payload
+    v_facts.weight, v_facts.pgmq_payload,
+    case when settings ?| '{share,cache_seconds}' then llmq.share_key(messages, response_schema, tools, settings) end
   )::llmq.new_request;
 end
 $$;
@@ -1942,7 +2167,7 @@ as $$
       select
         jsonb_object_agg(f.key, f.value)
         || llmq.pgmq_reference(new.id, new.agent_id, new.task_type, new.complexity, coalesce(new.context ->> 'executor' = 'external', false))
-      from jsonb_each(to_jsonb(new) - '{id,lane,weight,pgmq_payload}'::text[]) as f
+      from jsonb_each(to_jsonb(new) - '{id,lane,weight,pgmq_payload,share_key}'::text[]) as f
       where f.value <> 'null'
     )
   else
@@ -2023,7 +2248,7 @@ begin
   end if;
   insert into llmq.queue (
     id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
-    agent_id, task_type, complexity
+    agent_id, task_type, complexity, share_key, shares
   )
   select
     n.id, n.lane, n.priority,
@@ -2032,7 +2257,8 @@ begin
       + row_number() over (partition by n.lane, n.priority, n.agent_id, coalesce(n.run_at <= v_now, true) order by n.ordinality) / n.weight
     end,
     greatest(n.run_at, v_now), n.deadline, now(), v_msg_ids[n.ordinality], n.max_attempts, n.model is not null or coalesce(n.context ->> 'executor' = 'external', false),
-    n.reply_to is not null, n.agent_id, n.task_type, n.complexity
+    n.reply_to is not null, n.agent_id, n.task_type, n.complexity, n.share_key,
+    case when n.settings @> '{"share": true}' then true end
   from unnest(new_requests) with ordinality as n;
 end
 $$;
@@ -2091,6 +2317,9 @@ begin
       return v_existing;
     end if;
   end if;
+  if num_nonnulls(v_facts.refuse_above, settings -> 'refuse_above') > 0 then
+    perform llmq.refuse_full_queue(v_facts.lane, least(v_facts.refuse_above, (settings ->> 'refuse_above')::int));
+  end if;
 
   insert into llmq.requests (
     id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
@@ -2108,7 +2337,7 @@ begin
       else llmq.pgmq_message(row(
         v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model, priority,
         run_at, deadline, coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id,
-        v_facts.lane, v_facts.weight, v_facts.pgmq_payload
+        v_facts.lane, v_facts.weight, v_facts.pgmq_payload, null
       )::llmq.new_request)
     end)
     returning msg_id into v_msg_id;
@@ -2118,7 +2347,7 @@ begin
     and pg_try_advisory_xact_lock(llmq.ranking_key(v_facts.lane, priority, agent_id));
   insert into llmq.queue (
     id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
-    agent_id, task_type, complexity
+    agent_id, task_type, complexity, share_key, shares
   ) values (
     v_id, v_facts.lane, priority,
     case when v_ranked then
@@ -2132,7 +2361,9 @@ begin
       )) + 1 / v_facts.weight
     end,
     greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_facts.max_attempts),
-    model is not null or coalesce(context ->> 'executor' = 'external', false), reply_to is not null, agent_id, task_type, complexity
+    model is not null or coalesce(context ->> 'executor' = 'external', false), reply_to is not null, agent_id, task_type, complexity,
+    case when settings ?| '{share,cache_seconds}' then llmq.share_key(messages, response_schema, tools, settings) end,
+    case when settings @> '{"share": true}' then true end
   );
   return v_id;
 end
@@ -2146,7 +2377,7 @@ complexity: simple, medium or complex; with task_type it chooses the route (llmq
 context: an object of the caller's own, never sent to the model. {"executor": "external"}: somebody else's worker answers, through pgmq.
 response_schema: JSON Schema (draft 2020-12, or 07 when $schema says so) that the answer must satisfy; at most 256 kB, $ref only inside itself.
 tools: tools the model may call, at most 128: [{"type": "function", "function": {"name", "description", "parameters"}}].
-settings: an object with any of temperature (0 to 2), max_tokens, top_p, top_k, seed, stop, presence_penalty, frequency_penalty, tool_choice, reasoning_effort (none to xhigh), validation_retries (0 to 10), timeout (seconds for one call), provider_options ({"openai": {...}}).
+settings: an object with any of temperature (0 to 2), max_tokens, top_p, top_k, seed, stop, presence_penalty, frequency_penalty, tool_choice, reasoning_effort (none to xhigh), validation_retries (0 to 10), timeout (seconds for one call), provider_options ({"openai": {...}}). For llmq alone: share (true: an identical request in flight may answer this one too), cache_seconds (an identical request answered within so many seconds may), refuse_above (LQ010 when so many requests wait for its model).
 model: asks this row of llmq.models and no other; null: routed, with fall-back along the route.
 priority: -100 to 100, higher first.
 run_at: not before this; null: at once.
@@ -2155,7 +2386,7 @@ max_attempts: failures after which it fails, 1 to 1000; null: the setting max_at
 idempotency_key: the same key of the same agent returns the first request's id and stores nothing, until that request's retention ends.
 reply_to: an existing pgmq queue that gets {"request_id", "agent_id", "task_type", "status", "response", "parsed_response", "validation_errors", "error_type", "error_message", "model", "finished_at"} in the transaction that finishes the request.
 parent_id: a request this one belongs to; kept as given, not checked.
-Errors: LQ001 invalid input, LQ003 no route or unknown model, LQ005 not your agent, LQ006 reply_to is no pgmq queue. Nothing is stored on an error.
+Errors: LQ001 invalid input, LQ003 no route or unknown model, LQ005 not your agent, LQ006 reply_to is no pgmq queue, LQ010 too many requests are waiting. Nothing is stored on an error.
 Example: select llmq.submit_llm_request(agent_id => 'support', task_type => 'summary', messages => '[{"role": "user", "content": "Hello"}]');$$;
 --! EndIncluded client/submit_llm_request.sql
 --! Included client/submit_llm_requests.sql
@@ -2238,7 +2469,10 @@ begin
         v_request.priority, v_request.run_at, v_request.deadline,
         coalesce(v_request.max_attempts, (v_facts ->> 'max_attempts')::int), v_request.idempotency_key,
         v_request.reply_to, v_request.parent_id, (v_facts ->> 'lane')::int,
-        (v_facts ->> 'weight')::double precision, v_facts ->> 'pgmq_payload'
+        (v_facts ->> 'weight')::double precision, v_facts ->> 'pgmq_payload',
+        case when v_request.settings ?| '{share,cache_seconds}' then
+          llmq.share_key(v_request.messages, v_request.response_schema, v_request.tools, v_request.settings)
+        end
       )::llmq.new_request;
       v_existing := null;
       if v_new.idempotency_key is not null then
@@ -2246,6 +2480,9 @@ begin
       end if;
       v_ids := v_ids || coalesce(v_existing, v_new.id);
       if v_existing is null then
+        if num_nonnulls(v_facts ->> 'refuse_above', v_new.settings ->> 'refuse_above') > 0 then
+          perform llmq.refuse_full_queue(v_new.lane, least((v_facts ->> 'refuse_above')::int, (v_new.settings ->> 'refuse_above')::int));
+        end if;
         v_news := v_news || v_new;
       end if;
       v_index := v_index + 1;
@@ -2401,86 +2638,6 @@ $$The notification channel that tells of an agent's finished requests: llmq_resu
 agent_id: the agent of the submit.
 Example: LISTEN "llmq_result:support";$$;
 --! EndIncluded client/result_channel.sql
---! Included client/explain_llm_request.sql
-create function llmq.explain_llm_request(request_id uuid) returns jsonb
-language plpgsql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_row   record;
-  v_queue llmq.queue;
-  v_model record;
-  v_why   text;
-begin
-  select v.id, v.agent_id, v.status, v.model, v.provider, v.run_at, v.deadline, v.error_type, v.error_message,
-    v.attempts, v.max_attempts, v.capacity_waits, v.reasks, v.crashes, v.created_at, v.started_at, v.finished_at
-  into v_row
-  from llmq.all_llm_requests as v where v.id = request_id;
-  if not found or not llmq.may_use_agent(v_row.agent_id) then
-    perform llmq.raise_not_found(request_id);
-  end if;
-  select q.* into v_queue from llmq.queue as q where q.id = request_id;
-  select mo.paused or p.paused as paused, p.kind, s.cooling_until, s.reason
-  into v_model
-  from llmq.models as mo
-  join llmq.providers as p on p.name = mo.provider
-  left join llmq.model_state as s on s.lane = mo.lane and s.cooling_until > clock_timestamp()
-  where mo.lane = v_queue.lane;
-
-  v_why := case
-    when v_row.status = 'completed' then 'It is finished.'
-    when v_row.status in ('failed', 'cancelled') then concat_ws(': ', 'It ' || case v_row.status when 'failed' then 'failed' else 'was cancelled' end, v_row.error_message)
-    when v_row.status = 'processing' then format('It has been running since %s on worker %s.', v_queue.started_at,
-      coalesce((select w.name from llmq.workers as w where w.id = v_queue.worker_id), v_queue.worker_id::text))
-    when v_model.kind = 'external' then 'It waits for an external worker: its message is in the pgmq queue llm_requests.'
-    when v_queue.run_at > clock_timestamp() then concat(format('It is not due before %s', v_queue.run_at), coalesce('; last error: ' || v_queue.error_message, '.'))
-    when v_model.paused then format('The model %s or its provider is paused.', v_row.model)
-    when v_model.cooling_until is not null then format('The model %s cools down until %s: %s', v_row.model, v_model.cooling_until, v_model.reason)
-    when not exists (select from llmq.workers as w where w.heartbeat_at > clock_timestamp() - w.lost_after and not w.stopping) then 'No orchestrator is alive. Start one: llmq start.'
-    else 'It waits for its turn.'
-  end;
-  return jsonb_strip_nulls(jsonb_build_object(
-    'request_id', request_id,
-    'status', v_row.status,
-    'why', v_why,
-    'model', v_row.model,
-    'provider', v_row.provider,
-    'route', to_jsonb(llmq.route_models(v_queue.complexity, v_queue.task_type)),
-    'run_at', v_row.run_at,
-    'deadline', v_row.deadline,
-    'cooling_until', v_model.cooling_until,
-    'ahead', case when v_row.status = 'pending' and v_queue.tag is not null then (
-      select count(*) from (
-        select from llmq.queue as q
-        where q.lane = v_queue.lane and q.priority = v_queue.priority and q.status = 'pending' and q.tag is not null and q.tag < v_queue.tag
-        limit 10000
-      ) as a
-    ) end,
-    'error_type', v_row.error_type,
-    'error_message', v_row.error_message,
-    'attempts', v_row.attempts,
-    'max_attempts', v_row.max_attempts,
-    'capacity_waits', v_row.capacity_waits,
-    'reasks', v_row.reasks,
-    'crashes', v_row.crashes,
-    'calls', (
-      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-        'number', a.number, 'model', a.model, 'outcome', a.outcome, 'started_at', a.started_at, 'latency_ms', a.latency_ms,
-        'status_code', a.status_code, 'error_message', a.error_message, 'input_tokens', a.input_tokens, 'output_tokens', a.output_tokens
-      )) order by a.number)
-      from llmq.attempts as a
-      where a.request_id = explain_llm_request.request_id
-    )
-  ));
-end
-$$;
-comment on function llmq.explain_llm_request(uuid) is
-$$Why a request is not running, or what happened to it: one sentence in "why", and the facts around it. Keys without a value are left out.
-request_id: what the submit returned.
-Returns: {"request_id", "status", "why", "model", "provider", "route": [model names], "run_at", "deadline", "cooling_until", "ahead", "error_type", "error_message", "attempts", "max_attempts", "capacity_waits", "reasks", "crashes", "calls": [{"number", "model", "outcome", "started_at", "latency_ms", "status_code", "error_message", "input_tokens", "output_tokens"}]}. ahead: requests of the same model and priority that come first, counted to 10,000.
-Errors: LQ002 unknown or not yours.
-Example: select jsonb_pretty(llmq.explain_llm_request('01890a5d-ac96-774b-bcce-b302099a8057'));$$;
---! EndIncluded client/explain_llm_request.sql
 --! Included triggers/insert_llm_request.sql
 -- ORMs insert into the view. The row becomes one submit; status and times are not theirs to set.
 create function llmq.insert_llm_request() returns trigger
@@ -2514,6 +2671,337 @@ create trigger insert_llm_request
 instead of insert on llmq.llm_requests
 for each row execute function llmq.insert_llm_request();
 --! EndIncluded triggers/insert_llm_request.sql
+
+-- What is limited, what is used, and why a request waits
+--! Included views/lane_meters.sql
+-- A call counts at two meters: its model's and its provider's (the key's). Both limits hold.
+create view llmq.lane_meters as
+select
+  m.lane, m.lane as meter, 'model'::text as kind, m.name, m.requests_per_minute, m.input_tokens_per_minute,
+  m.output_tokens_per_minute, m.tokens_per_minute, least(m.max_concurrency, s.admit) as max_concurrency,
+  array[m.lane] as lanes
+from llmq.models as m
+left join llmq.model_state as s on s.lane = m.lane
+where num_nonnulls(
+  m.requests_per_minute, m.input_tokens_per_minute, m.output_tokens_per_minute, m.tokens_per_minute,
+  m.max_concurrency, s.admit
+) > 0
+union all
+select
+  m.lane, p.meter, 'provider', p.name, p.requests_per_minute, p.input_tokens_per_minute,
+  p.output_tokens_per_minute, p.tokens_per_minute, p.max_concurrency,
+  array(select o.lane from llmq.models as o where o.provider = p.name)
+from llmq.models as m
+join llmq.providers as p on p.name = m.provider
+where num_nonnulls(
+  p.requests_per_minute, p.input_tokens_per_minute, p.output_tokens_per_minute, p.tokens_per_minute,
+  p.max_concurrency
+) > 0;
+comment on view llmq.lane_meters is 'Internal: the limits that calls of a lane count against; no row for a lane without limits. max_concurrency includes what a recovering model admits.';
+--! EndIncluded views/lane_meters.sql
+--! Included internal/meter_use.sql
+-- What a meter has used: in the last minute, and now. The window is a second longer than the provider's: two
+-- calls that were claimed a minute apart may arrive less than a minute apart.
+create function llmq.meter_use(meter int, lanes int[], at timestamptz)
+returns table (
+  requests bigint, recent_requests bigint, input_tokens bigint, output_tokens bigint, in_flight bigint,
+  oldest_start timestamptz
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  v_from timestamptz;
+begin
+  select
+    coalesce(sum(u.requests), 0), coalesce(sum(u.requests) filter (where u.at > meter_use.at - interval '6.1 seconds'), 0),
+    coalesce(sum(u.input_tokens), 0), coalesce(sum(u.output_tokens), 0)
+  into requests, recent_requests, input_tokens, output_tokens
+  from llmq.usage as u
+  where u.meter = meter_use.meter and u.at > meter_use.at - interval '61 seconds';
+
+  select n.oldest_start into v_from
+  from llmq.usage as n
+  where n.meter = meter_use.meter and n.oldest_start is not null
+  order by n.at desc
+  limit 1;
+  select count(*), min(f.started_at) into in_flight, oldest_start
+  from unnest(lanes) as l (lane)
+  cross join lateral (
+    select q.started_at
+    from llmq.queue as q
+    where q.lane = l.lane and q.status = 'processing' and q.started_at >= coalesce(v_from, '-infinity')
+    offset 0
+  ) as f;
+  return next;
+end
+$$;
+comment on function llmq.meter_use(int, int[], timestamptz) is
+$$Internal: calls and tokens of the last 61 seconds at one meter, calls of the last 6.1 seconds, and calls in flight in its lanes.$$;
+--! EndIncluded internal/meter_use.sql
+--! Included internal/estimate_input_tokens.sql
+-- A token is three bytes of text or more, in every language; pictures, sounds and files count as 1,500 tokens
+-- each, since their size says nothing. What a model really makes of it is learned (llmq.token_estimates).
+create function llmq.estimate_input_tokens(messages jsonb, tools jsonb, response_schema jsonb) returns int
+language sql immutable parallel safe
+as $$
+  select greatest(1, least(2000000000, case
+    when messages @? '$[*].content[*] ? (@.type != "text")' then
+      (
+        select coalesce(sum(case
+          when jsonb_typeof(c.content) is distinct from 'array' then octet_length(m.message::text) / 3
+          else (
+            select coalesce(sum(case when p.part ->> 'type' = 'text' then octet_length(p.part ->> 'text') / 3 else 1500 end), 0)
+            from jsonb_array_elements(c.content) as p (part)
+          )
+        end), 0)
+        from jsonb_array_elements(messages) as m (message)
+        cross join lateral (select m.message -> 'content' as content) as c
+      )
+    else octet_length(messages::text) / 3
+  end + coalesce(octet_length(tools::text), 0) / 3 + coalesce(octet_length(response_schema::text), 0) / 3))::int
+$$;
+comment on function llmq.estimate_input_tokens(jsonb, jsonb, jsonb) is 'Internal: tokens of a prompt by its size, before the model''s own factor.';
+--! EndIncluded internal/estimate_input_tokens.sql
+--! Included internal/expected_tokens.sql
+-- What a call will take from the limits, on the safe side: five percent above what prompts of this size took,
+-- and an answer as long as max_tokens allows or, without it, as nine of ten are.
+create function llmq.expected_tokens(request_id uuid, lane int) returns table (input_tokens int, output_tokens int)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select
+    least(ceil(1.05 * coalesce(e.input_factor, 1) * llmq.estimate_input_tokens(r.messages, r.tools, r.response_schema)), 2000000000)::int,
+    coalesce((r.settings ->> 'max_tokens')::numeric, ceil(e.output_p90), m.max_output_tokens, 1000)::int
+  from llmq.requests as r
+  left join llmq.models as m on m.lane = expected_tokens.lane
+  left join llmq.token_estimates as e on e.lane = expected_tokens.lane
+  where r.id = request_id
+$$;
+comment on function llmq.expected_tokens(uuid, int) is 'Internal: tokens that a call for this request reserves in this lane.';
+--! EndIncluded internal/expected_tokens.sql
+--! Included internal/agent_spent.sql
+create function llmq.agent_spent(agent_id text, period text) returns numeric
+language sql stable
+as $$
+  select coalesce(sum(s.usd), 0)
+  from llmq.agent_spend as s
+  where s.agent_id = agent_spent.agent_id
+    and s.at >= date_trunc(agent_spent.period, clock_timestamp() at time zone 'UTC') at time zone 'UTC'
+$$;
+comment on function llmq.agent_spent(text, text) is
+$$What an agent with a budget has spent and reserved in the current day or month (UTC), in US dollars.
+period: day or month.$$;
+--! EndIncluded internal/agent_spent.sql
+--! Included internal/starts_per_minute.sql
+-- How fast a model is served at present: what its limits count, or else what it finished in the last minute
+-- (of the last ten thousand finished).
+create function llmq.starts_per_minute(lane int) returns bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select greatest(
+    (select sum(u.requests) from llmq.usage as u where u.meter = starts_per_minute.lane and u.at > clock_timestamp() - interval '1 minute'),
+    (
+      select count(*)
+      from (
+        select f.model
+        from llmq.results as f
+        where f.finished_at > clock_timestamp() - interval '1 minute'
+        order by f.finished_at desc
+        limit 10000
+      ) as f
+      where f.model = (select m.name from llmq.models as m where m.lane = starts_per_minute.lane)
+    )
+  )
+$$;
+comment on function llmq.starts_per_minute(int) is 'Internal: requests of a lane that started or finished within the last minute.';
+--! EndIncluded internal/starts_per_minute.sql
+--! Included internal/why_waiting.sql
+-- Why a pending request does not run, in one sentence: the first thing that stands in its way, in the order in
+-- which the claim meets them.
+create function llmq.why_waiting(waiting llmq.queue, ahead bigint) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_now   timestamptz := clock_timestamp();
+  v_model record;
+  v_agent record;
+  v_meter record;
+begin
+  select mo.name, mo.paused, p.paused as provider_paused, p.name as provider, p.kind, s.cooling_until, s.reason, s.admit
+  into v_model
+  from llmq.models as mo
+  join llmq.providers as p on p.name = mo.provider
+  left join llmq.model_state as s on s.lane = mo.lane
+  where mo.lane = waiting.lane;
+  select a.* into v_agent from llmq.agents as a where a.agent_id = waiting.agent_id;
+
+  if v_model.kind = 'external' then
+    return 'It waits for an external worker: its message is in the pgmq queue llm_requests.';
+  elsif waiting.hold = 'agent_paused' or v_agent.paused then
+    return format('The agent %s is paused.', waiting.agent_id);
+  elsif waiting.hold = 'agent_concurrency' then
+    return format('The agent %s has as many calls in flight as it may: %s.', waiting.agent_id, v_agent.max_concurrency);
+  elsif waiting.hold = 'agent_budget' then
+    return format('The budget of the agent %s is spent: %s.', waiting.agent_id, concat_ws(' and ',
+      round(llmq.agent_spent(waiting.agent_id, 'day'), 4) || ' of ' || v_agent.daily_budget_usd || ' USD today',
+      round(llmq.agent_spent(waiting.agent_id, 'month'), 4) || ' of ' || v_agent.monthly_budget_usd || ' USD this month'
+    ));
+  elsif waiting.hold = 'route_paused' then
+    return format('Its route (complexity %s, task type %s) is paused.', waiting.complexity, waiting.task_type);
+  elsif waiting.hold = 'shared' then
+    return format('It will get the answer of an identical request in flight: %s.', waiting.leader_id);
+  elsif waiting.run_at > v_now then
+    return concat(format('It is not due before %s', waiting.run_at), coalesce('; last error: ' || waiting.error_message, '.'));
+  elsif v_model.paused then
+    return format('The model %s is paused.', v_model.name);
+  elsif v_model.provider_paused then
+    return format('The provider %s is paused.', v_model.provider);
+  elsif v_model.cooling_until > v_now then
+    return format('The model %s cools down until %s: %s', v_model.name, v_model.cooling_until, v_model.reason);
+  elsif not exists (select from llmq.workers as w where w.heartbeat_at > v_now - w.lost_after and not w.stopping) then
+    return 'No orchestrator is alive. Start one: llmq start.';
+  end if;
+  for v_meter in
+    select m.*, u.requests, u.recent_requests, u.input_tokens, u.output_tokens, u.in_flight
+    from llmq.lane_meters as m
+    cross join lateral llmq.meter_use(m.meter, m.lanes, v_now) as u
+    where m.lane = waiting.lane
+  loop
+    if v_model.admit <= v_meter.in_flight and v_meter.kind = 'model' then
+      return format('The model %s recovers (%s): %s calls at once for now.', v_model.name, v_model.reason, v_model.admit);
+    elsif v_meter.max_concurrency <= v_meter.in_flight then
+      return format('The %s %s has as many calls in flight as it may: %s.', v_meter.kind, v_meter.name, v_meter.max_concurrency);
+    elsif v_meter.requests_per_minute <= v_meter.requests then
+      return format('The %s %s is at its limit of %s requests a minute.', v_meter.kind, v_meter.name, v_meter.requests_per_minute);
+    elsif v_meter.requests_per_minute >= 60 and ceil(v_meter.requests_per_minute / 10.0) <= v_meter.recent_requests then
+      return format('The %s %s is at its limit of %s requests a minute, a tenth of it in six seconds.', v_meter.kind, v_meter.name, v_meter.requests_per_minute);
+    end if;
+  end loop;
+  -- Tokens last: whether there is room depends on how many it takes itself.
+  for v_meter in
+    select m.*, u.input_tokens, u.output_tokens, e.input_tokens as own_input, e.output_tokens as own_output
+    from llmq.lane_meters as m
+    cross join lateral llmq.meter_use(m.meter, m.lanes, v_now) as u
+    cross join lateral llmq.expected_tokens(waiting.id, waiting.lane) as e
+    where m.lane = waiting.lane
+      and num_nonnulls(m.input_tokens_per_minute, m.output_tokens_per_minute, m.tokens_per_minute) > 0
+  loop
+    if v_meter.input_tokens > 0 and v_meter.input_tokens + v_meter.own_input > v_meter.input_tokens_per_minute then
+      return format('The %s %s is at its limit of %s input tokens a minute; this request takes about %s.', v_meter.kind, v_meter.name, v_meter.input_tokens_per_minute, v_meter.own_input);
+    elsif v_meter.output_tokens > 0 and v_meter.output_tokens + v_meter.own_output > v_meter.output_tokens_per_minute then
+      return format('The %s %s is at its limit of %s output tokens a minute; this request takes about %s.', v_meter.kind, v_meter.name, v_meter.output_tokens_per_minute, v_meter.own_output);
+    elsif v_meter.input_tokens + v_meter.output_tokens > 0
+      and v_meter.input_tokens + v_meter.output_tokens + v_meter.own_input + v_meter.own_output > v_meter.tokens_per_minute
+    then
+      return format('The %s %s is at its limit of %s tokens a minute; this request takes about %s.', v_meter.kind, v_meter.name, v_meter.tokens_per_minute, v_meter.own_input + v_meter.own_output);
+    end if;
+  end loop;
+  return case when ahead > 0 then format('It waits for its turn: %s come first.', ahead) else 'It is next.' end;
+end
+$$;
+comment on function llmq.why_waiting(llmq.queue, bigint) is 'Internal: the first thing that keeps a pending request from running, in one sentence.';
+--! EndIncluded internal/why_waiting.sql
+--! Included client/explain_llm_request.sql
+create function llmq.explain_llm_request(request_id uuid) returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_row    record;
+  v_queue  llmq.queue;
+  v_ahead  bigint;
+  v_due    timestamptz;
+  v_starts bigint;
+begin
+  select v.id, v.agent_id, v.status, v.model, v.provider, v.run_at, v.deadline, v.error_type, v.error_message,
+    v.attempts, v.max_attempts, v.capacity_waits, v.reasks, v.crashes, v.created_at, v.started_at, v.finished_at
+  into v_row
+  from llmq.all_llm_requests as v where v.id = request_id;
+  if not found or not llmq.may_use_agent(v_row.agent_id) then
+    perform llmq.raise_not_found(request_id);
+  end if;
+  select q.* into v_queue from llmq.queue as q where q.id = request_id;
+  if v_row.status = 'pending' then
+    select count(*) into v_ahead
+    from (
+      select from llmq.queue as q
+      where q.lane = v_queue.lane and q.priority >= v_queue.priority and q.status = 'pending' and q.tag is not null
+        and (q.priority > v_queue.priority or q.tag < v_queue.tag)
+      limit 10000
+    ) as a;
+    v_due := greatest(clock_timestamp(), v_row.run_at, (select s.cooling_until from llmq.model_state as s where s.lane = v_queue.lane));
+    v_starts := llmq.starts_per_minute(v_queue.lane);
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object(
+    'request_id', request_id,
+    'status', v_row.status,
+    'why', case v_row.status
+      when 'pending' then llmq.why_waiting(v_queue, v_ahead)
+      when 'processing' then format('It has been running since %s on worker %s.', v_queue.started_at,
+        coalesce((select w.name from llmq.workers as w where w.id = v_queue.worker_id), v_queue.worker_id::text))
+      when 'completed' then 'It is finished.'
+      else concat_ws(': ', 'It ' || case v_row.status when 'failed' then 'failed' else 'was cancelled' end, v_row.error_message)
+    end,
+    'model', v_row.model,
+    'provider', v_row.provider,
+    'route', to_jsonb((select r.models from llmq.route_of(v_queue.complexity, v_queue.task_type) as r)),
+    'run_at', v_row.run_at,
+    'deadline', v_row.deadline,
+    'held', v_queue.hold,
+    'cooling_until', (select s.cooling_until from llmq.model_state as s where s.lane = v_queue.lane and s.cooling_until > clock_timestamp()),
+    'ahead', v_ahead,
+    'starts_per_minute', v_starts,
+    'estimated_start', case
+      when v_queue.hold is not null then null
+      when v_ahead = 0 then v_due
+      when v_ahead < 10000 and v_starts > 0 then v_due + v_ahead::double precision / v_starts * interval '1 minute'
+    end,
+    'limits', (
+      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+        m.kind, m.name,
+        'requests_per_minute', m.requests_per_minute, 'requests', u.requests,
+        'input_tokens_per_minute', m.input_tokens_per_minute, 'input_tokens', u.input_tokens,
+        'output_tokens_per_minute', m.output_tokens_per_minute, 'output_tokens', u.output_tokens,
+        'tokens_per_minute', m.tokens_per_minute,
+        'max_concurrency', m.max_concurrency, 'in_flight', u.in_flight
+      )) order by m.kind)
+      from llmq.lane_meters as m
+      cross join lateral llmq.meter_use(m.meter, m.lanes, clock_timestamp()) as u
+      where m.lane = v_queue.lane
+    ),
+    'error_type', v_row.error_type,
+    'error_message', v_row.error_message,
+    'attempts', v_row.attempts,
+    'max_attempts', v_row.max_attempts,
+    'capacity_waits', v_row.capacity_waits,
+    'reasks', v_row.reasks,
+    'crashes', v_row.crashes,
+    'calls', (
+      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+        'number', a.number, 'model', a.model, 'outcome', a.outcome, 'started_at', a.started_at, 'latency_ms', a.latency_ms,
+        'status_code', a.status_code, 'error_message', a.error_message, 'input_tokens', a.input_tokens, 'output_tokens', a.output_tokens
+      )) order by a.number)
+      from llmq.attempts as a
+      where a.request_id = explain_llm_request.request_id
+    )
+  ));
+end
+$$;
+comment on function llmq.explain_llm_request(uuid) is
+$$Why a request is not running, or what happened to it: one sentence in "why", and the facts around it. Keys without a value are left out.
+request_id: what the submit returned.
+Returns: {"request_id", "status", "why", "model", "provider", "route": [model names], "run_at", "deadline", "held", "cooling_until", "ahead", "starts_per_minute", "estimated_start", "limits": [{"model" or "provider": name, each limit, and what is used of it}], "error_type", "error_message", "attempts", "max_attempts", "capacity_waits", "reasks", "crashes", "calls": [{"number", "model", "outcome", "started_at", "latency_ms", "status_code", "error_message", "input_tokens", "output_tokens"}]}. ahead: requests of the same model that come first, counted to 10,000. estimated_start: when it is due and those before it have started, at the pace of the last minute; left out where nothing was started in it, and while it is held.
+Errors: LQ002 unknown or not yours.
+Example: select jsonb_pretty(llmq.explain_llm_request('01890a5d-ac96-774b-bcce-b302099a8057'));$$;
+--! EndIncluded client/explain_llm_request.sql
 
 -- Workers: register, claim
 --! Included worker/register_worker.sql
@@ -2635,7 +3123,7 @@ begin
   end if;
   if not exists (
     select from llmq.queue as q
-    where q.status = 'pending' and q.tag is null and q.run_at >= v_from and q.run_at <= v_now
+    where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
   ) then
     return 0;
   end if;
@@ -2648,7 +3136,7 @@ begin
   from (
     select q.lane, q.priority
     from llmq.queue as q
-    where q.status = 'pending' and q.tag is null and q.run_at >= v_from and q.run_at <= v_now
+    where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
     order by q.run_at
     limit 10000
   ) as d
@@ -2658,7 +3146,7 @@ begin
   with due as materialized (
     select q.id, q.lane, q.priority, q.agent_id, q.run_at
     from llmq.queue as q
-    where q.status = 'pending' and q.tag is null and q.run_at >= v_from and q.run_at <= v_now
+    where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
     order by q.run_at
     limit max_rows
     for update skip locked
@@ -2706,19 +3194,377 @@ end
 $$;
 comment on function llmq.promote_waiting(int, boolean) is 'Internal: ranks waiting requests that are due; how many. Bounded by max_rows.';
 --! EndIncluded worker/promote_waiting.sql
+--! Included internal/open_lane.sql
+-- How much may start in a limited lane. Takes the locks of its meters, so that nobody else starts anything
+-- there before this claim commits; null when another claim has one: it is serving the lane right now.
+--
+-- The clock is read behind the locks, and never runs backwards in the ledger: a window counts what lies in it.
+-- Requests are also held to a tenth of their limit per six seconds (from 60 a minute on): providers measure
+-- shorter spans than a minute, and a burst of a whole minute's calls would end in refusals.
+create function llmq.open_lane(lane int) returns llmq.lane_room
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_room  llmq.lane_room;
+  v_meter record;
+  v_used  record;
+begin
+  v_room.at := clock_timestamp();
+  v_room.idle := true;
+  for v_meter in
+    select m.* from llmq.lane_meters as m where m.lane = open_lane.lane order by m.meter
+  loop
+    if not pg_try_advisory_xact_lock(hashtextextended('llmq.meter', v_meter.meter)) then
+      return null;
+    end if;
+    v_room.at := greatest(clock_timestamp(), v_room.at, (
+      select u.at + interval '1 microsecond'
+      from llmq.usage as u
+      where u.meter = v_meter.meter
+      order by u.at desc
+      limit 1
+    ));
+    select u.* into v_used from llmq.meter_use(v_meter.meter, v_meter.lanes, v_room.at) as u;
+    v_room.requests := least(
+      v_room.requests,
+      v_meter.requests_per_minute - v_used.requests,
+      case when v_meter.requests_per_minute >= 60 then ceil(v_meter.requests_per_minute / 10.0) - v_used.recent_requests end,
+      v_meter.max_concurrency - v_used.in_flight
+    );
+    v_room.input_tokens := least(v_room.input_tokens, v_meter.input_tokens_per_minute - v_used.input_tokens);
+    v_room.output_tokens := least(v_room.output_tokens, v_meter.output_tokens_per_minute - v_used.output_tokens);
+    v_room.tokens := least(v_room.tokens, v_meter.tokens_per_minute - v_used.input_tokens - v_used.output_tokens);
+    v_room.idle := v_room.idle and v_used.input_tokens <= 0 and v_used.output_tokens <= 0;
+    v_room.meters := v_room.meters || v_meter.meter;
+    v_room.oldest := v_room.oldest || coalesce(v_used.oldest_start, v_room.at);
+  end loop;
+  return v_room;
+end
+$$;
+comment on function llmq.open_lane(int) is 'Internal: locks the meters of a lane and tells what may start there; null when another claim has them.';
+--! EndIncluded internal/open_lane.sql
+--! Included internal/agent_room.sql
+-- What an agent may still start. Takes the agent's lock, so that claims in other lanes wait with this agent
+-- until this one commits; locked is false when another claim has it.
+create function llmq.agent_room(
+  agent_id text,
+  out locked boolean,
+  out calls  bigint,
+  out usd    numeric,
+  out fails  boolean
+)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+begin
+  locked := pg_try_advisory_xact_lock(hashtextextended(agent_id, -1));
+  if not locked then
+    return;
+  end if;
+  select
+    a.max_concurrency - case when a.max_concurrency is not null then (
+      select count(*) from llmq.queue as q where q.agent_id = agent_room.agent_id and q.status = 'processing'
+    ) end,
+    least(
+      a.daily_budget_usd - case when a.daily_budget_usd is not null then llmq.agent_spent(agent_room.agent_id, 'day') end,
+      a.monthly_budget_usd - case when a.monthly_budget_usd is not null then llmq.agent_spent(agent_room.agent_id, 'month') end
+    ),
+    a.over_budget = 'fail'
+  into calls, usd, fails
+  from llmq.agents as a
+  where a.agent_id = agent_room.agent_id;
+end
+$$;
+comment on function llmq.agent_room(text) is 'Internal: calls and US dollars an agent has left under its limits (null: no limit), under its lock.';
+--! EndIncluded internal/agent_room.sql
+--! Included internal/find_twin.sql
+-- An identical request that makes this call unnecessary: one that was answered (settings.cache_seconds of both
+-- not yet over), or one in flight that also lets itself be shared. A try-lock keeps two claims from starting
+-- two twins at the same moment.
+create function llmq.find_twin(
+  own_id uuid, share_key uuid, lane int, shares boolean, starting jsonb,
+  out found_as   text,   -- cached | in_flight | busy
+  out request_id uuid
+)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+#variable_conflict use_variable
+begin
+  select c.request_id into request_id
+  from llmq.cached_answers as c
+  where c.share_key = share_key and c.lane = lane and c.expires_at > clock_timestamp()
+    and c.finished_at > clock_timestamp() - (
+      select (r.settings ->> 'cache_seconds')::double precision * interval '1 second' from llmq.requests as r where r.id = own_id
+    )
+    and exists (select from llmq.results as f where f.id = c.request_id and f.status = 'completed');
+  if found then
+    found_as := 'cached';
+    return;
+  end if;
+  if shares is not true then
+    return;
+  end if;
+  if not pg_try_advisory_xact_lock(hashtextextended(share_key::text, lane)) then
+    found_as := 'busy';
+    return;
+  end if;
+  request_id := coalesce((starting ->> share_key::text)::uuid, (
+    select q.id
+    from llmq.queue as q
+    where q.share_key = share_key and q.lane = lane and q.shares and q.status = 'processing'
+    limit 1
+  ));
+  if request_id is not null then
+    found_as := 'in_flight';
+  end if;
+end
+$$;
+comment on function llmq.find_twin(uuid, uuid, int, boolean, jsonb) is 'Internal: the identical request whose answer this one may have.';
+--! EndIncluded internal/find_twin.sql
+--! Included internal/finish_from.sql
+-- pending -> completed without a call: the answer is another request's.
+create function llmq.finish_from(held llmq.queue, source_id uuid, outcome text) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform llmq.finish_requests(
+    (
+      select jsonb_build_array(jsonb_build_object(
+        'request_id', held.id, 'response', f.response, 'parsed_response', f.parsed_response, 'repairs', f.repairs,
+        'finish_reason', f.finish_reason,
+        'calls', jsonb_build_array(jsonb_build_object('outcome', outcome, 'error_message', format('the answer of %s', source_id)))
+      ))
+      from llmq.results as f
+      where f.id = source_id
+    ),
+    'completed'
+  );
+end
+$$;
+comment on function llmq.finish_from(llmq.queue, uuid, text) is 'Internal: completes a request with the answer of another; the ledger says shared or cached, and whose answer it was.';
+--! EndIncluded internal/finish_from.sql
+--! Included internal/admit_requests.sql
+-- The part of the claim that looks at single requests, where something is limited, paused or shared: which of
+-- the candidates (locked, in the order of their tags) may start, and what each reserves.
+--
+--   its agent or route is paused, its agent has all its calls in flight
+--   or no money left                                                      -> held: out of the way until released
+--   over budget, and the agent is set to fail                             -> failed (budget_exceeded)
+--   another claim is looking at its agent or its twin                     -> left for the next claim
+--   an identical request has its answer, or is in flight                  -> completed from the cache, or held
+--   the lane has no room for its tokens                                   -> it and all behind it wait: else
+--                                                                            small ones would starve a large one
+-- Lock order: agents and twins by try-locks only.
+create function llmq.admit_requests(
+  candidates uuid[],
+  lane       int,
+  room       llmq.lane_room,
+  most       bigint,
+  out ids           uuid[],
+  out input_tokens  int[],
+  out output_tokens int[],
+  out usd           numeric[],
+  out handled       int
+)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_counts_tokens boolean := num_nonnulls(room.input_tokens, room.output_tokens, room.tokens) > 0;
+  v_routes_paused boolean := exists (select from llmq.routes as r where r.paused);
+  v_in_used       bigint := 0;
+  v_out_used      bigint := 0;
+  v_in            int;
+  v_out           int;
+  v_cost          numeric;
+  v_agents        jsonb := '{}';
+  v_agent         jsonb;
+  v_leaders       jsonb := '{}';
+  v_found_as      text;
+  v_twin_id       uuid;
+  v_hold          text;
+  v_held          uuid[] := '{}';
+  v_holds         text[] := '{}';
+  v_led_by        uuid[] := '{}';
+  v_broke         llmq.queue[] := '{}';
+  v_row           record;
+begin
+  ids := '{}';
+  handled := 0;
+  for v_row in
+    select
+      q.held, q.id, q.agent_id, q.complexity, q.task_type, q.pinned, q.share_key, q.shares,
+      a.agent_id is not null as limited, a.paused,
+      num_nonnulls(a.daily_budget_usd, a.monthly_budget_usd) > 0 as budgeted
+    from unnest(candidates) with ordinality as c (id, place)
+    cross join lateral (select w as held, w.* from llmq.queue as w where w.id = c.id offset 0) as q
+    left join llmq.agents as a
+      on a.agent_id = q.agent_id
+      and (a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null)
+    order by c.place
+  loop
+    exit when cardinality(ids) >= most;
+    v_hold := case
+      when v_row.paused then 'agent_paused'
+      when v_routes_paused and not v_row.pinned and (select r.paused from llmq.route_of(v_row.complexity, v_row.task_type) as r) then 'route_paused'
+    end;
+    if v_hold is null and v_row.share_key is not null then
+      select t.found_as, t.request_id into v_found_as, v_twin_id
+      from llmq.find_twin(v_row.id, v_row.share_key, lane, v_row.shares, v_leaders) as t;
+      if v_found_as = 'cached' then
+        perform llmq.finish_from(v_row.held, v_twin_id, 'cached');
+        handled := handled + 1;
+      end if;
+      continue when v_found_as in ('cached', 'busy');
+      v_hold := case when v_found_as = 'in_flight' then 'shared' end;
+    end if;
+
+    v_in := null;
+    v_out := null;
+    v_cost := null;
+    if v_hold is null and (v_counts_tokens or v_row.budgeted) then
+      select t.input_tokens, t.output_tokens into v_in, v_out from llmq.expected_tokens(v_row.id, lane) as t;
+    end if;
+    if v_hold is null and v_row.limited then
+      v_agent := v_agents -> v_row.agent_id;
+      if v_agent is null then
+        v_agent := (select to_jsonb(r) from llmq.agent_room(v_row.agent_id) as r);
+        v_agents := v_agents || jsonb_build_object(v_row.agent_id, v_agent);
+      end if;
+      continue when not (v_agent ->> 'locked')::boolean;
+      if v_row.budgeted then
+        v_cost := coalesce(llmq.call_cost(lane, clock_timestamp(), v_in, v_out, 0, 0), 0);
+      end if;
+      if (v_agent ->> 'calls')::bigint <= 0 then
+        v_hold := 'agent_concurrency';
+      elsif v_row.budgeted and (v_agent ->> 'usd')::numeric < v_cost then
+        if (v_agent ->> 'fails')::boolean then
+          v_broke := v_broke || v_row.held;
+          handled := handled + 1;
+          continue;
+        end if;
+        v_hold := 'agent_budget';
+      end if;
+    end if;
+
+    if v_hold is not null then
+      v_held := v_held || v_row.id;
+      v_holds := v_holds || v_hold;
+      v_led_by := v_led_by || case when v_hold = 'shared' then v_twin_id end;
+      continue;
+    end if;
+    if v_counts_tokens then
+      exit when not (
+        (room.idle and ids = '{}')
+        or least(
+          room.input_tokens - v_in_used - v_in,
+          room.output_tokens - v_out_used - v_out,
+          room.tokens - v_in_used - v_out_used - v_in - v_out
+        ) >= 0
+      );
+      v_in_used := v_in_used + v_in;
+      v_out_used := v_out_used + v_out;
+    elsif room.meters is not null then
+      v_in := 0;
+      v_out := 0;
+    else
+      v_in := null;
+      v_out := null;
+    end if;
+    if v_row.limited then
+      v_agents := v_agents || jsonb_build_object(v_row.agent_id, v_agent || jsonb_build_object(
+        'calls', (v_agent ->> 'calls')::bigint - 1, 'usd', (v_agent ->> 'usd')::numeric - v_cost
+      ));
+    end if;
+    if v_row.shares then
+      v_leaders := v_leaders || jsonb_build_object(v_row.share_key, v_row.id);
+    end if;
+    ids := ids || v_row.id;
+    input_tokens := input_tokens || v_in;
+    output_tokens := output_tokens || v_out;
+    usd := usd || v_cost;
+  end loop;
+
+  if v_held <> '{}' then
+    update llmq.queue as q
+    set tag = null, hold = v_holds[array_position(v_held, q.id)], leader_id = v_led_by[array_position(v_held, q.id)],
+        updated_at = clock_timestamp()
+    where q.id = any (v_held);
+    handled := handled + cardinality(v_held);
+  end if;
+  if v_broke <> '{}' then
+    perform llmq.end_unfinished(v_broke, 'failed', 'budget_exceeded', 'The budget of the agent is spent', null);
+  end if;
+end
+$$;
+comment on function llmq.admit_requests(uuid[], int, llmq.lane_room, bigint) is
+  'Internal: which candidates of a claim may start, with the tokens and US dollars each reserves; handled counts those that were held or ended instead.';
+--! EndIncluded internal/admit_requests.sql
+--! Included internal/note_start.sql
+-- What a claim took from a limited lane, noted at each of its meters; the room that is left.
+create function llmq.note_start(room llmq.lane_room, requests int, input_tokens int[], output_tokens int[])
+returns llmq.lane_room
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+  v_input  bigint := coalesce((select sum(t) from unnest(input_tokens) as t), 0);
+  v_output bigint := coalesce((select sum(t) from unnest(output_tokens) as t), 0);
+begin
+  insert into llmq.usage (meter, at, requests, input_tokens, output_tokens, oldest_start)
+  select m.meter, room.at, requests, v_input, v_output, least(m.oldest, room.at)
+  from unnest(room.meters, room.oldest) as m (meter, oldest);
+  room.requests := room.requests - requests;
+  room.input_tokens := room.input_tokens - v_input;
+  room.output_tokens := room.output_tokens - v_output;
+  room.tokens := room.tokens - v_input - v_output;
+  room.idle := room.idle and v_input + v_output = 0;
+  return room;
+end
+$$;
+comment on function llmq.note_start(llmq.lane_room, int, int[], int[]) is 'Internal: writes llmq.usage for calls that a claim begins.';
+--! EndIncluded internal/note_start.sql
+--! Included internal/note_spending.sql
+create function llmq.note_spending(request_ids uuid[]) returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+  insert into llmq.agent_spend (agent_id, at, usd)
+  select q.agent_id, q.started_at, sum(q.reserved_usd)
+  from llmq.queue as q
+  where q.id = any (request_ids) and q.reserved_usd is not null
+  group by q.agent_id, q.started_at
+$$;
+comment on function llmq.note_spending(uuid[]) is 'Internal: what a claim reserves from the budgets of agents.';
+--! EndIncluded internal/note_spending.sql
 --! Included worker/claim_pending_llm_requests.sql
 -- THE CLAIM. pending (ready) -> processing, for up to max_requests rows; never one row twice, never more
--- than asked.
+-- than asked, never over a limit.
 --
 -- 1. Rows that have become due are ranked (llmq.promote_waiting).
 -- 2. Which lanes can run now? A few rows of llmq.lane_marks: not paused, not cooling down, and with a ready
 --    row at or above the mark (one index probe each). A lane in trouble costs this probe and nothing more.
--- 3. Each lane is scanned from its mark in the order of the tags. The scan is lateral and the limit is
---    outside: a nested loop stops as soon as it has enough, so no row is locked that is not taken. The CTE
---    is materialized: it is the fence that keeps the plan from running the locking scan twice.
--- 4. The rows are updated by id array. `update ... from picked` on a table analyzed while nearly empty
---    walks the whole primary key (39,000 buffers).
--- 5. The marks of the served lanes move, at most every 100 ms, skipping rows that another claim holds.
+-- 3. Lane by lane, the highest priority first, then who waited longest, until there are enough:
+--    a. A limited lane is opened (llmq.open_lane): its room, under the locks of its limits. One that another
+--       claim has open is passed over.
+--    b. It is scanned from its mark in the order of the tags. The CTE is materialized: it is the fence that
+--       keeps the plan from running the locking scan twice.
+--    c. Where agents are limited, tokens counted or answers shared, each row is looked at
+--       (llmq.admit_requests). What its agent may not start now leaves the lane, so that no claim meets it again.
+--    d. The rows are updated by id array. `update ... from picked` on a table analyzed while nearly empty walks
+--       the whole primary key (39,000 buffers).
+--    e. The mark moves, at most every 100 ms, unless another claim holds it; what was taken is noted down.
 --
 -- Lock order: advisory locks (try only), then queue rows (skip locked), then marks (skip locked): a claim
 -- never waits for another.
@@ -2733,13 +3579,21 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_mergejoin = off
 set enable_hashjoin = off
+set enable_sort = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
-  v_now    timestamptz;
-  v_worker uuid := worker_id;
-  v_ids    uuid[];
+  v_now     timestamptz;
+  v_worker  uuid := worker_id;
+  v_guarded boolean;
+  v_lane    record;
+  v_room    llmq.lane_room;
+  v_want    bigint;
+  v_found   record;
+  v_admit   record;
+  v_looked  boolean;
+  v_ids     uuid[] := '{}';
 begin
   if max_requests is null or max_requests not between 1 and 1000 then
     raise exception using errcode = 'LQ001', message = 'max_requests must be between 1 and 1000',
@@ -2753,10 +3607,15 @@ begin
   end if;
 
   perform llmq.promote_waiting();
-  v_now := clock_timestamp();
+  v_guarded := exists (
+    select from llmq.agents as a
+    where a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null
+  ) or exists (select from llmq.routes as r where r.paused);
 
-  with lanes as materialized (
-    select m.lane, m.priority, m.scan, m.served_at
+  for v_lane in
+    select
+      m.lane, m.priority, m.scan,
+      exists (select from llmq.lane_meters as l where l.lane = m.lane) as limited
     from llmq.lane_marks as m
     join llmq.models as mo on mo.lane = m.lane
     join llmq.providers as p on p.name = mo.provider
@@ -2764,7 +3623,7 @@ begin
       and not p.paused
       and p.kind <> 'external'
       and (claim_pending_llm_requests.models is null or mo.name = any (claim_pending_llm_requests.models))
-      and not exists (select from llmq.model_state as s where s.lane = m.lane and s.cooling_until > v_now)
+      and not exists (select from llmq.model_state as s where s.lane = m.lane and s.cooling_until > clock_timestamp())
       and (
         select 1
         from llmq.queue as q
@@ -2774,65 +3633,99 @@ begin
         limit 1
       ) is not null
     order by m.priority desc, m.served_at, random()
-  ),
-  picked as materialized (
-    select r.id
-    from lanes as l
-    cross join lateral (
-      select q.id
-      from llmq.queue as q
-      where q.lane = l.lane and q.priority = l.priority and q.status = 'pending' and q.tag is not null
-        and q.tag >= l.scan
-        and (q.deadline is null or q.deadline > v_now)
-      order by q.tag
-      limit 1000
-      for update skip locked
-    ) as r
-    limit max_requests
-  ),
-  claimed as (
-    update llmq.queue as q
-    set status = 'processing',
-        worker_id = v_worker,
-        claim_id = nextval('llmq.claim_ids'),
-        started_at = v_now,
-        updated_at = v_now
-    where q.id = any (array(select k.id from picked as k))
-    returning q.id, q.lane, q.priority, q.tag
-  ),
-  served as (
-    select c.lane, c.priority, max(c.tag) as tag from claimed as c group by c.lane, c.priority
-  ),
-  movable as materialized (
-    select m.lane, m.priority, s.tag
-    from llmq.lane_marks as m
-    join served as s on s.lane = m.lane and s.priority = m.priority
-    where m.served_at < v_now - interval '100 milliseconds'
-    for update of m skip locked
-  ),
-  moved as (
-    update llmq.lane_marks as m
-    set vt = greatest(m.vt, v.tag),
-        previous = case when m.rotated_at < v_now - interval '1 second' then greatest(m.vt, v.tag) else m.previous end,
-        scan = case when m.rotated_at < v_now - interval '1 second' then m.previous else m.scan end,
-        rotated_at = case when m.rotated_at < v_now - interval '1 second' then v_now else m.rotated_at end,
-        served_at = v_now
-    from movable as v
-    where m.lane = v.lane and m.priority = v.priority
-  )
-  select array(select c.id from claimed as c) into v_ids;
+  loop
+    v_room := null;
+    if v_lane.limited then
+      v_room := llmq.open_lane(v_lane.lane);
+      continue when v_room is null;
+    end if;
+    v_now := coalesce(v_room.at, clock_timestamp());
+
+    -- A second round and more only where the rows met so far were held: a limited agent's backlog.
+    for v_round in 1..10 loop
+      v_want := least(max_requests - cardinality(v_ids), v_room.requests);
+      exit when v_want <= 0;
+      with picked as materialized (
+        select q.id, q.tag, q.share_key
+        from llmq.queue as q
+        where q.lane = v_lane.lane and q.priority = v_lane.priority and q.status = 'pending' and q.tag is not null
+          and q.tag >= v_lane.scan
+          and (q.deadline is null or q.deadline > v_now)
+        order by q.tag
+        limit case when v_guarded then greatest(v_want, 200) else v_want end
+        for update skip locked
+      )
+      select array_agg(k.id) as ids, bool_or(k.share_key is not null) as shared, max(k.tag) as last_tag
+      into v_found
+      from picked as k;
+      exit when v_found.ids is null;
+
+      v_looked := v_guarded or v_found.shared
+        or num_nonnulls(v_room.input_tokens, v_room.output_tokens, v_room.tokens) > 0;
+      if v_looked then
+        select a.* into v_admit from llmq.admit_requests(v_found.ids, v_lane.lane, v_room, v_want) as a;
+      else
+        select v_found.ids as ids, 0 as handled, null::int[] as input_tokens, null::int[] as output_tokens, null::numeric[] as usd
+        into v_admit;
+      end if;
+
+      with claimed as (
+        update llmq.queue as q
+        set status = 'processing',
+            worker_id = v_worker,
+            claim_id = nextval('llmq.claim_ids'),
+            started_at = v_now,
+            updated_at = v_now,
+            reserved_input = case
+              when v_looked then v_admit.input_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
+            reserved_output = case
+              when v_looked then v_admit.output_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
+            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end
+        where q.id = any (v_admit.ids)
+        returning q.tag
+      ),
+      movable as materialized (
+        select m.lane, m.priority, greatest(m.vt, (select max(c.tag) from claimed as c)) as vt
+        from llmq.lane_marks as m
+        where m.lane = v_lane.lane and m.priority = v_lane.priority and m.served_at < v_now - interval '100 milliseconds'
+        for update of m skip locked
+      )
+      update llmq.lane_marks as m
+      set vt = v.vt,
+          previous = case when m.rotated_at < v_now - interval '1 second' then v.vt else m.previous end,
+          scan = case when m.rotated_at < v_now - interval '1 second' then m.previous else m.scan end,
+          rotated_at = case when m.rotated_at < v_now - interval '1 second' then v_now else m.rotated_at end,
+          served_at = v_now
+      from movable as v
+      where m.lane = v.lane and m.priority = v.priority;
+
+      if v_admit.ids <> '{}' then
+        v_ids := v_ids || v_admit.ids;
+        if v_lane.limited then
+          v_room := llmq.note_start(v_room, cardinality(v_admit.ids), v_admit.input_tokens, v_admit.output_tokens);
+        end if;
+        if v_looked then
+          perform llmq.note_spending(v_admit.ids);
+        end if;
+      end if;
+      exit when v_admit.handled = 0;
+    end loop;
+    exit when cardinality(v_ids) >= max_requests;
+  end loop;
 
   return query
   select
     q.id, q.claim_id, q.agent_id, q.task_type, q.complexity, r.messages::jsonb, r.context::jsonb, r.response_schema::jsonb, r.tools::jsonb,
     r.settings::jsonb, q.deadline, q.created_at, q.started_at, q.attempts, q.max_attempts,
     m.name, p.name, p.kind, p.base_url, p.api_key_env, m.model_id, p.options || m.options, m.context_window,
-    m.max_output_tokens
+    m.max_output_tokens, a.max_concurrency is not null
+      or exists (select from llmq.lane_meters as l where l.lane = q.lane and l.max_concurrency is not null)
   from unnest(v_ids) as i (id)
   join llmq.queue as q on q.id = i.id
   cross join lateral (select r.* from llmq.requests as r where r.id = i.id limit 1) as r
   join llmq.models as m on m.lane = q.lane
   join llmq.providers as p on p.name = m.provider
+  left join llmq.agents as a on a.agent_id = q.agent_id
   order by q.priority desc, q.tag;
 end
 $$;
@@ -3004,10 +3897,318 @@ end
 $$;
 comment on function llmq.notify_agents(uuid[], text[]) is 'Internal: tells agents that requests of theirs are finished (llmq.result_channel).';
 --! EndIncluded internal/notify_agents.sql
+--! Included internal/learn_tokens.sql
+-- From calls whose use is known. The factor follows the last hundred calls or so; the percentile is a running
+-- one, which needs no history: every answer above it pushes it up nine times as far as one below pulls it down.
+create function llmq.learn_tokens(used jsonb) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_seen record;
+begin
+  for v_seen in
+    select
+      u.lane, count(*) as calls, sum(u.input_tokens)::double precision as input_tokens,
+      sum(u.reserved_input) / 1.05 as expected,
+      percentile_cont(0.9) within group (order by u.output_tokens) as p90,
+      count(*) filter (where u.output_tokens > e.output_p90) as above, coalesce(e.samples, 0) as samples,
+      e.output_p90
+    from jsonb_to_recordset(used) as u (lane int, known boolean, reserved_input bigint, input_tokens bigint, output_tokens bigint)
+    left join llmq.token_estimates as e on e.lane = u.lane
+    where u.known and u.reserved_input > 0
+    group by u.lane, e.samples, e.output_p90
+    order by u.lane
+  loop
+    insert into llmq.token_estimates (lane) values (v_seen.lane) on conflict do nothing;
+    -- Skipped while another batch teaches it: an estimate is not worth a wait.
+    update llmq.token_estimates as e
+    set input_factor = least(20, greatest(0.05, e.input_factor * (
+          1 + least(0.5, v_seen.calls / least(100.0, e.samples + v_seen.calls)) * (v_seen.input_tokens / v_seen.expected - 1)
+        ))),
+        output_p90 = greatest(1, case
+          when e.samples = 0 then v_seen.p90
+          else e.output_p90 * (1 + least(1, greatest(-0.5, 0.05 * (0.9 * v_seen.above - 0.1 * (v_seen.calls - v_seen.above)))))
+        end),
+        samples = e.samples + v_seen.calls,
+        updated_at = clock_timestamp()
+    where e.lane = any (array(select w.lane from llmq.token_estimates as w where w.lane = v_seen.lane for update skip locked));
+  end loop;
+end
+$$;
+comment on function llmq.learn_tokens(jsonb) is 'Internal: corrects llmq.token_estimates by what calls used.';
+--! EndIncluded internal/learn_tokens.sql
+--! Included internal/sync_rate_limits.sql
+-- The provider's own count, from the headers of an answer. Where it has less left than we think, somebody else
+-- uses the same key: the difference is noted as used, until the provider says it is back. Where it has more
+-- left, our limits are the stricter ones, and stay.
+--
+-- Answers come back in any order: an older one knows less use and says nothing that is not known.
+create function llmq.sync_rate_limits(held llmq.queue[], outcomes jsonb) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_now  timestamptz := clock_timestamp();
+  v_said record;
+  v_used record;
+begin
+  for v_said in
+    select
+      m.meter, m.lanes, m.requests_per_minute, m.input_tokens_per_minute, m.output_tokens_per_minute, m.tokens_per_minute,
+      min((o.rate_limit #>> '{requests,remaining}')::bigint) as requests,
+      max(least((o.rate_limit #>> '{requests,reset_ms}')::double precision, 60000)) as requests_reset,
+      min((o.rate_limit #>> '{input_tokens,remaining}')::bigint) as input_tokens,
+      min((o.rate_limit #>> '{output_tokens,remaining}')::bigint) as output_tokens,
+      min((o.rate_limit #>> '{tokens,remaining}')::bigint) as tokens,
+      max(least(greatest(
+        (o.rate_limit #>> '{input_tokens,reset_ms}')::double precision, (o.rate_limit #>> '{output_tokens,reset_ms}')::double precision,
+        (o.rate_limit #>> '{tokens,reset_ms}')::double precision
+      ), 60000)) as tokens_reset
+    from unnest(held) as h
+    join jsonb_to_recordset(outcomes) as o (request_id uuid, rate_limit jsonb) on o.request_id = h.id and jsonb_typeof(o.rate_limit) = 'object'
+    join llmq.lane_meters as m on m.lane = h.lane and m.kind = 'model'
+    group by 1, 2, 3, 4, 5, 6
+    order by m.meter
+  loop
+    select u.* into v_used from llmq.meter_use(v_said.meter, '{}', v_now) as u;
+    insert into llmq.usage (meter, at, requests, input_tokens, output_tokens)
+    select v_said.meter, v_now - interval '61 seconds' + f.reset * interval '1 millisecond', f.requests, f.input_tokens, f.output_tokens
+    from (values
+      (v_said.requests_reset, greatest(v_said.requests_per_minute - v_used.requests - v_said.requests, 0), 0, 0),
+      (
+        v_said.tokens_reset, 0,
+        greatest(v_said.input_tokens_per_minute - v_used.input_tokens - v_said.input_tokens, 0),
+        greatest(
+          v_said.output_tokens_per_minute - v_used.output_tokens - v_said.output_tokens,
+          v_said.tokens_per_minute - v_used.input_tokens - v_used.output_tokens - v_said.tokens, 0
+        )
+      )
+    ) as f (reset, requests, input_tokens, output_tokens)
+    where f.reset > 0 and greatest(f.requests, f.input_tokens, f.output_tokens) > 0;
+  end loop;
+end
+$$;
+comment on function llmq.sync_rate_limits(llmq.queue[], jsonb) is
+$$Internal: lowers the room of limited models to what their provider says is left.
+outcomes: [{"request_id", "rate_limit": {"requests": {"limit", "remaining", "reset_ms"}, "tokens", "input_tokens", "output_tokens"}}].$$;
+--! EndIncluded internal/sync_rate_limits.sql
+--! Included internal/settle.sql
+-- A call has ended, well or not: what it reserved becomes what it used, and what its agent had to hold back may
+-- run. held are the queue rows as they were during the call.
+--
+-- The provider counted a call when it arrived. So tokens that were reserved and not used come back as of its
+-- start: they leave the window together with the reservation. What was used beyond it counts from now.
+--   answered                        what the provider says it used
+--   refused before it ran           (limit, quota, key, bad request) a request, no tokens
+--   never left                      nothing at all
+--   cut, aborted, lost              what was reserved: it may have run to its end
+create function llmq.settle(held llmq.queue[], outcomes jsonb) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_now  timestamptz := clock_timestamp();
+  v_used jsonb;
+begin
+  if outcomes @? '$[*].rate_limit' then
+    perform llmq.sync_rate_limits(held, outcomes);
+  end if;
+  select jsonb_agg(to_jsonb(u)) into v_used
+  from (
+    select
+      h.id, h.lane, h.agent_id, h.started_at, h.reserved_input, h.reserved_output, h.reserved_usd,
+      c.made - 1 as requests,
+      case when c.made = 0 or c.refused then 0 else coalesce(c.input_tokens, h.reserved_input) end as input_tokens,
+      case when c.made = 0 or c.refused then 0 else coalesce(c.output_tokens, h.reserved_output) end as output_tokens,
+      c.input_tokens is not null and not c.refused as known,
+      case when c.made = 0 or c.refused then 0 else coalesce((
+        select sum(a.cost_usd) from llmq.attempts as a where a.request_id = h.id and a.number > h.calls
+      ), h.reserved_usd) end as usd
+    from unnest(held) as h
+    left join jsonb_to_recordset(outcomes) as o (request_id uuid, calls jsonb) on o.request_id = h.id
+    cross join lateral (
+      select
+        count(*) filter (where not (e.call ->> 'outcome' in ('exception', 'configuration') and e.call ->> 'status_code' is null)) as made,
+        coalesce(bool_and(e.call ->> 'outcome' in ('capacity', 'out_of_quota', 'configuration', 'bad_request', 'too_long', 'mode')), false) as refused,
+        sum((e.call ->> 'input_tokens')::bigint) as input_tokens, sum((e.call ->> 'output_tokens')::bigint) as output_tokens
+      from jsonb_array_elements(coalesce(nullif(o.calls, 'null'), '[]')) as e (call)
+    ) as c
+    where h.reserved_input is not null or h.reserved_usd is not null
+  ) as u;
+  if v_used is null then
+    return;
+  end if;
+
+  insert into llmq.usage (meter, at, requests, input_tokens, output_tokens)
+  select m.meter, d.at, sum(d.requests), sum(d.input_tokens), sum(d.output_tokens)
+  from jsonb_to_recordset(v_used) as u (
+    lane int, started_at timestamptz, reserved_input bigint, reserved_output bigint, requests int, input_tokens bigint, output_tokens bigint
+  )
+  cross join lateral (values
+    (u.started_at, least(u.requests, 0), least(u.input_tokens - u.reserved_input, 0), least(u.output_tokens - u.reserved_output, 0)),
+    (v_now, greatest(u.requests, 0), greatest(u.input_tokens - u.reserved_input, 0), greatest(u.output_tokens - u.reserved_output, 0))
+  ) as d (at, requests, input_tokens, output_tokens)
+  join llmq.lane_meters as m on m.lane = u.lane
+  where u.reserved_input is not null
+  group by m.meter, d.at
+  having num_nonnulls(nullif(sum(d.requests), 0), nullif(sum(d.input_tokens), 0), nullif(sum(d.output_tokens), 0)) > 0;
+
+  insert into llmq.agent_spend (agent_id, at, usd)
+  select u.agent_id, u.started_at, sum(u.usd - u.reserved_usd)
+  from jsonb_to_recordset(v_used) as u (agent_id text, started_at timestamptz, reserved_usd numeric, usd numeric)
+  where u.reserved_usd is not null
+  group by u.agent_id, u.started_at
+  having sum(u.usd - u.reserved_usd) <> 0;
+
+  perform llmq.learn_tokens(v_used);
+end
+$$;
+comment on function llmq.settle(llmq.queue[], jsonb) is 'Internal: corrects limits and budgets by what calls really used, when they end.';
+--! EndIncluded internal/settle.sql
+--! Included internal/release_held.sql
+-- held -> waiting: what the agents could not start becomes due now, as much of it as they have room for. What
+-- turns out to be too much, the claim holds again.
+-- Lock order: queue rows by agent, reason, priority and id, skipping what others hold.
+create function llmq.release_held(agent_ids text[], max_rows int = 1000) returns int
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_agent record;
+  v_rows  int;
+  v_total int := 0;
+begin
+  for v_agent in
+    select h.agent_id, r.reason, case r.reason
+        when 'agent_paused' then case when a.paused then 0 end
+        when 'agent_concurrency' then a.max_concurrency - (
+          select count(*) from llmq.queue as q where q.agent_id = h.agent_id and q.status = 'processing'
+        )
+        -- What a call costs is not known here: some at a time.
+        when 'agent_budget' then case
+          when least(
+            a.daily_budget_usd - llmq.agent_spent(h.agent_id, 'day'), a.monthly_budget_usd - llmq.agent_spent(h.agent_id, 'month')
+          ) <= 0 then 0 when num_nonnulls(a.daily_budget_usd, a.monthly_budget_usd) > 0 then 50 end
+      end as room
+    from (select distinct u.id as agent_id from unnest(agent_ids) as u (id) order by 1) as h
+    cross join unnest('{agent_paused,agent_concurrency,agent_budget}'::llmq.hold_reason[]) as r (reason)
+    left join llmq.agents as a on a.agent_id = h.agent_id
+    where exists (select from llmq.queue as q where q.hold = r.reason and q.agent_id = h.agent_id)
+    order by h.agent_id
+  loop
+    continue when v_agent.room <= 0;
+    update llmq.queue as q
+    set hold = null, run_at = clock_timestamp(), updated_at = clock_timestamp()
+    where q.id = any (array(
+      select b.id
+      from llmq.queue as b
+      where b.hold = v_agent.reason and b.agent_id = v_agent.agent_id
+      order by b.priority desc, b.id
+      limit least(coalesce(v_agent.room, max_rows), max_rows)
+      for update skip locked
+    ));
+    get diagnostics v_rows = row_count;
+    v_total := v_total + v_rows;
+  end loop;
+  return v_total;
+end
+$$;
+comment on function llmq.release_held(text[], int) is
+$$Internal: lets requests that were held because of these agents' limits wait for a claim again, as far as there is room; how many.
+max_rows: the most for each agent and reason.$$;
+--! EndIncluded internal/release_held.sql
+--! Included internal/release_twins.sql
+-- The request that others wait for has ended. With an answer, they have it too; without one, the next claim
+-- makes one of them ask.
+create function llmq.release_twins(ended llmq.queue[]) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_twin record;
+begin
+  insert into llmq.cached_answers (share_key, lane, request_id, finished_at, expires_at)
+  select distinct on (e.share_key, e.lane)
+    e.share_key, e.lane, f.id, f.finished_at,
+    f.finished_at + (r.settings ->> 'cache_seconds')::double precision * interval '1 second'
+  from unnest(ended) as e
+  join llmq.results as f on f.id = e.id and f.status = 'completed'
+  join llmq.requests as r on r.id = e.id
+  where r.settings ? 'cache_seconds'
+    -- An answer from the cache does not become younger by being used.
+    and not exists (select from llmq.attempts as a where a.request_id = e.id and a.outcome = 'cached')
+  order by e.share_key, e.lane, f.finished_at desc
+  on conflict (share_key, lane) do update
+  set request_id = excluded.request_id, finished_at = excluded.finished_at, expires_at = excluded.expires_at;
+
+  for v_twin in
+    select q as held, q.id, e.id as leader, e.lane, f.status = 'completed' as answered
+    from unnest(ended) as e
+    join llmq.queue as q on q.leader_id = e.id
+    left join llmq.results as f on f.id = e.id
+    order by q.id
+    for update of q
+  loop
+    update llmq.queue as q
+    set hold = null, leader_id = null, lane = v_twin.lane, run_at = clock_timestamp(), updated_at = clock_timestamp()
+    where q.id = v_twin.id;
+    if v_twin.answered then
+      perform llmq.finish_from(v_twin.held, v_twin.leader, 'shared');
+    end if;
+  end loop;
+end
+$$;
+comment on function llmq.release_twins(llmq.queue[]) is 'Internal: gives the answer of ended requests to the identical ones that wait for it, and to the cache.';
+--! EndIncluded internal/release_twins.sql
+--! Included internal/note_success.sql
+-- A model that answers is well: failures in a row are forgotten, and a recovering one takes one more call at once
+-- for each that ended. held are the queue rows as they were during the calls.
+create function llmq.note_success(held llmq.queue[]) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not exists (
+    select from llmq.model_state as s where s.cooldowns > 0 or s.failures > 0 or s.admit is not null
+  ) then
+    return;
+  end if;
+  -- Rows that somebody else holds are skipped: a hint is not worth a deadlock with llmq.cool_down(). A call that
+  -- began before the cool-down says nothing about what came after it.
+  update llmq.model_state as s
+  set failures = 0,
+      cooldowns = 0,
+      admit = case when s.admit + n.calls < 256 then s.admit + n.calls end,
+      updated_at = clock_timestamp()
+  from (
+    select h.lane, count(*)::int as calls
+    from unnest(held) as h
+    join llmq.model_state as w on w.lane = h.lane and h.started_at >= coalesce(w.cooling_until, '-infinity')
+    group by h.lane
+  ) as n
+  where s.lane = n.lane
+    and s.lane = any (array(
+      select w.lane
+      from llmq.model_state as w
+      where (w.cooldowns > 0 or w.failures > 0 or w.admit is not null)
+        and w.lane in (select h.lane from unnest(held) as h)
+      for update skip locked
+    ));
+end
+$$;
+comment on function llmq.note_success(llmq.queue[]) is 'Internal: what an answer means for the breaker of its model.';
+--! EndIncluded internal/note_success.sql
 --! Included internal/finish_requests.sql
 -- pending or processing -> completed, failed, cancelled: the one place where a request ends. Deletes the
--- queue rows, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents: one
--- transaction. A row that is not there any more, or is held by another claim, is left out of the answer.
+-- queue rows, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents, and gives
+-- back what the call reserved: one transaction. A row that is not there any more, or is held by another claim, is left out of the answer.
 --
 -- Fenced on the primary key and the claim, never on status: a status test makes the planner read the whole
 -- in-flight index. claim_id is unique over all claims, so two arrays are as exact as pairs, as long as each
@@ -3033,6 +4234,8 @@ declare
   v_agents   text[];
   v_messages bigint[];
   v_replies  uuid[];
+  v_reserved boolean;
+  v_shared   boolean;
   v_stored   int;
 begin
   select
@@ -3090,9 +4293,22 @@ begin
 
   select
     array_agg(g.id), array_agg(g.agent_id), array_agg(g.pgmq_msg_id) filter (where g.pgmq_msg_id is not null),
-    array_agg(g.id) filter (where g.has_reply_to)
-  into v_done, v_agents, v_messages, v_replies
+    array_agg(g.id) filter (where g.has_reply_to),
+    bool_or(num_nonnulls(g.reserved_input, g.reserved_usd) > 0), bool_or(g.share_key is not null)
+  into v_done, v_agents, v_messages, v_replies, v_reserved, v_shared
   from unnest(v_gone) as g;
+  if v_reserved then
+    perform llmq.settle(v_gone, outcomes);
+  end if;
+  if v_shared then
+    perform llmq.release_twins(v_gone);
+  end if;
+  if exists (select from llmq.queue as q where q.hold in ('agent_concurrency', 'agent_budget')) then
+    perform llmq.release_held(v_agents);
+  end if;
+  if status = 'completed' then
+    perform llmq.note_success(v_gone);
+  end if;
   if v_messages is not null and llmq.pgmq_ready() then
     perform pgmq.archive('llm_requests', v_messages);
   end if;
@@ -3105,34 +4321,6 @@ end
 $$;
 comment on function llmq.finish_requests(jsonb, text) is 'Internal: ends requests with the given outcomes, all in the given status or each in its own; the ids that were really ended (not those that somebody else holds or ended).';
 --! EndIncluded internal/finish_requests.sql
---! Included internal/note_success.sql
--- A model that answers is well: its next cool-down starts short again.
-create function llmq.note_success(request_ids uuid[]) returns void
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if exists (select from llmq.model_state as s where s.cooldowns > 0) then
-    -- Rows that somebody else holds are skipped: a hint is not worth a deadlock with llmq.cool_down().
-    update llmq.model_state as s
-    set cooldowns = 0, updated_at = clock_timestamp()
-    where s.lane = any (array(
-      select w.lane
-      from llmq.model_state as w
-      where w.cooldowns > 0
-        and (w.cooling_until is null or w.cooling_until <= clock_timestamp())
-        and w.lane in (
-          select m.lane
-          from llmq.models as m
-          where m.name in (select f.model from llmq.results as f where f.id = any (request_ids))
-        )
-      for update skip locked
-    ));
-  end if;
-end
-$$;
-comment on function llmq.note_success(uuid[]) is 'Internal: forgets past cool-downs of the models that answered.';
---! EndIncluded internal/note_success.sql
 --! Included worker/complete_llm_requests.sql
 -- processing -> completed, a whole batch in one call.
 create function llmq.complete_llm_requests(answers jsonb)
@@ -3160,7 +4348,6 @@ begin
     );
   end if;
   v_done := llmq.finish_requests(answers, 'completed');
-  perform llmq.note_success(v_done);
   return query
   select u.id, u.newest and u.id = any (v_done)
   from unnest(v_ids, v_newest) with ordinality as u (id, newest, place)
@@ -3254,7 +4441,7 @@ comment on function llmq.backoff(int) is 'Internal: how long to wait before the 
 --! Included internal/cool_down.sql
 -- A model in trouble is left alone, by every orchestrator, until cooling_until. Where the provider names no
 -- time, each cool-down in a row is twice as long as the one before. Fifty calls that come back with the
--- same 429 are one cool-down, not fifty.
+-- same 429 are one cool-down, not fifty. After it the model comes back step by step (see llmq.model_state).
 create function llmq.cool_down(lane int, error_class text, reason text, retry_after interval = null) returns timestamptz
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -3264,12 +4451,19 @@ declare
   v_base  interval := case error_class
     when 'capacity' then interval '1 second'
     when 'out_of_quota' then interval '10 minutes'
+    when 'transient' then interval '2 seconds'
     else interval '30 seconds'
   end;
+  v_admit int := 1;
   v_until timestamptz;
 begin
-  insert into llmq.model_state as s (lane, cooling_until, reason, error_class, cooldowns)
-  values (cool_down.lane, v_now + coalesce(retry_after, v_base), left(cool_down.reason, 500), cool_down.error_class, 1)
+  if error_class = 'capacity' then
+    select greatest(1, count(*) / 2) into v_admit
+    from llmq.queue as q
+    where q.lane = cool_down.lane and q.status = 'processing';
+  end if;
+  insert into llmq.model_state as s (lane, cooling_until, reason, error_class, cooldowns, admit)
+  values (cool_down.lane, v_now + coalesce(retry_after, v_base), left(cool_down.reason, 500), cool_down.error_class, 1, v_admit)
   on conflict on constraint model_state_pkey do update
   set cooling_until = greatest(
         s.cooling_until,
@@ -3279,13 +4473,40 @@ begin
         ))
       ),
       cooldowns = case when s.cooling_until > v_now then s.cooldowns else least(s.cooldowns + 1, 20) end,
-      reason = excluded.reason, error_class = excluded.error_class, updated_at = v_now
+      admit = case when s.cooling_until > v_now then s.admit else v_admit end,
+      failures = 0, reason = excluded.reason, error_class = excluded.error_class, updated_at = v_now
   returning cooling_until into v_until;
   return v_until;
 end
 $$;
 comment on function llmq.cool_down(int, text, text, interval) is 'Internal: no claim from this lane until the returned time.';
 --! EndIncluded internal/cool_down.sql
+--! Included internal/note_failure.sql
+-- Transient failures in a row open the breaker of a model. True when this one was a probe: the model was known to
+-- be in trouble, and the request only happened to be the one that asked whether it is back.
+create function llmq.note_failure(held llmq.queue, reason text) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+  v_state llmq.model_state;
+begin
+  insert into llmq.model_state as s (lane, failures) values (held.lane, 1)
+  on conflict on constraint model_state_pkey do update set failures = s.failures + 1, updated_at = clock_timestamp()
+  returning s.* into v_state;
+  -- Begun before the cool-down that is on or just over: it was known already.
+  if held.started_at < v_state.cooling_until then
+    return v_state.admit is not null;
+  end if;
+  if v_state.admit is not null or v_state.failures >= (llmq.setting('breaker_failures'))::int then
+    perform llmq.cool_down(held.lane, 'transient', reason);
+  end if;
+  return v_state.admit is not null;
+end
+$$;
+comment on function llmq.note_failure(llmq.queue, text) is 'Internal: what a transient failure means for the breaker of its model; whether it was a probe.';
+--! EndIncluded internal/note_failure.sql
 --! Included internal/next_in_route.sql
 -- A model that cools down is passed over while another one is left: it would only keep the request waiting.
 create function llmq.next_in_route(held llmq.queue, min_context int = null) returns table (step smallint, lane int)
@@ -3293,7 +4514,8 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
   select r.step::smallint, m.lane
-  from unnest(llmq.route_models(held.complexity, held.task_type)) with ordinality as r (model, step)
+  from llmq.route_of(held.complexity, held.task_type) as o
+  cross join lateral unnest(o.models) with ordinality as r (model, step)
   join llmq.models as m on m.name = r.model and not m.paused
   where not held.pinned
     and r.step > held.route_step
@@ -3309,9 +4531,11 @@ comment on function llmq.next_in_route(llmq.queue, int) is 'Internal: the next m
 -- and the clock; llmq.fail_requests() carries it out.
 --
 --   class           counts as   then
---   transient       attempt     again after a backoff; the next model of the route after the second; failed at max_attempts
+--   transient       attempt     again after a backoff; the next model of the route after the second; failed at max_attempts.
+--                               A probe of a model in trouble is a wait (up to twenty: it may be this request that breaks it)
 --   exception       attempt     the same, without changing the model
---   capacity        wait        the model cools down; the request waits, or takes the next model if its deadline comes first
+--   capacity        wait        the model cools down; the request waits, or takes the next model if its deadline or the
+--                               route's fallback_after comes first
 --   out_of_quota    wait        every model of the provider cools down; next model of the route, or wait
 --   configuration   wait        the model cools down; next model of the route, or wait
 --   too_long        -           a model of the route with a larger context window, else failed
@@ -3349,10 +4573,14 @@ begin
 
   case
     when error_class in ('transient', 'exception') then
-      if held.attempts + 1 < held.max_attempts then
+      if error_class = 'transient' and llmq.note_failure(held, reason) and held.capacity_waits < 20 then
+        failures := 0;
+        waits := 1;
+      end if;
+      if held.attempts + failures < held.max_attempts then
         verdict := 'again';
         next_run := v_now + greatest(llmq.backoff(held.attempts + 1), coalesce(retry_after, '0'));
-        if error_class = 'transient' and held.attempts + 1 >= 2 then
+        if error_class = 'transient' and held.attempts + waits + failures >= 2 then
           select n.step, n.lane into next_step, next_lane from llmq.next_in_route(held) as n;
         end if;
       end if;
@@ -3367,7 +4595,9 @@ begin
       else
         v_until := llmq.cool_down(held.lane, error_class, reason, retry_after);
       end if;
-      if error_class <> 'capacity' or v_until >= held.deadline then
+      if error_class <> 'capacity' or v_until >= held.deadline
+        or v_until > held.run_at + (select r.fallback_after from llmq.route_of(held.complexity, held.task_type) as r)
+      then
         select n.step, n.lane into next_step, next_lane from llmq.next_in_route(held) as n;
       end if;
     when error_class = 'too_long' then
@@ -3400,7 +4630,7 @@ comment on function llmq.decide_failure(llmq.queue, text, text, interval) is 'In
 --! EndIncluded internal/decide_failure.sql
 --! Included internal/fail_requests.sql
 -- processing -> pending (again later, perhaps with another model) or failed. Row by row, since each needs
--- its own decision; those that end are ended together.
+-- its own decision; those that end are ended together, those that do not give back what they reserved.
 -- Lock order: the advisory lock of cool-downs, if a model must cool down (two batches that cool the same two
 -- models in a different order would wait for each other), then queue rows in the order of their ids, model_state.
 create function llmq.fail_requests(failures jsonb)
@@ -3417,8 +4647,10 @@ declare
   v_next    record;
   v_class   text;
   v_ended   jsonb := '[]';
+  v_again   llmq.queue[] := '{}';
+  v_well    llmq.queue[] := '{}';
 begin
-  if failures @? '$[*].error_class ? (@ == "capacity" || @ == "out_of_quota" || @ == "configuration")' then
+  if failures @? '$[*].error_class ? (@ == "transient" || @ == "capacity" || @ == "out_of_quota" || @ == "configuration")' then
     perform pg_advisory_xact_lock(hashtextextended('llmq.cool_down', 0));
   end if;
   for v_failure in
@@ -3436,6 +4668,10 @@ begin
     continue when not found;
 
     v_class := v_failure.error_class;
+    -- The model did its part.
+    if v_class in ('invalid', 'refused', 'truncated', 'too_long', 'bad_request') then
+      v_well := v_well || v_held;
+    end if;
     select d.* into v_next
     from llmq.decide_failure(v_held, v_class, v_failure.error_message, v_failure.retry_after) as d;
 
@@ -3443,6 +4679,7 @@ begin
       perform llmq.write_attempts(array[v_held], jsonb_build_array(v_failure.failure));
       update llmq.queue as q
       set status = 'pending', tag = null, claim_id = null, worker_id = null,
+          reserved_input = null, reserved_output = null, reserved_usd = null,
           lane = v_next.next_lane, route_step = v_next.next_step, run_at = v_next.next_run,
           attempts = q.attempts + v_next.failures,
           capacity_waits = q.capacity_waits + v_next.waits,
@@ -3452,6 +4689,7 @@ begin
           error_type = llmq.error_type(v_class), error_message = left(v_failure.error_message, 300),
           updated_at = clock_timestamp()
       where q.id = v_held.id;
+      v_again := v_again || v_held;
       request_id := v_held.id;
       status := 'pending';
       run_at := v_next.next_run;
@@ -3470,6 +4708,13 @@ begin
       ));
     end if;
   end loop;
+  if v_again <> '{}' then
+    perform llmq.settle(v_again, failures);
+    if exists (select from llmq.queue as q where q.hold in ('agent_concurrency', 'agent_budget')) then
+      perform llmq.release_held((select array_agg(h.agent_id) from unnest(v_again) as h));
+    end if;
+  end if;
+  perform llmq.note_success(v_well);
   if v_ended <> '[]' then
     return query
     select d.id, 'failed'::text, null::timestamptz from unnest(llmq.finish_requests(v_ended)) as d (id);
@@ -3611,7 +4856,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-  v_held llmq.queue[];
+  v_held     llmq.queue[];
+  v_outcomes jsonb;
 begin
   with held as materialized (
     select q as held, q.id
@@ -3625,16 +4871,19 @@ begin
   released as (
     update llmq.queue as q
     set status = 'pending', tag = null, claim_id = null, worker_id = null, run_at = clock_timestamp(),
-        calls = q.calls + 1, updated_at = clock_timestamp()
+        reserved_input = null, reserved_output = null, reserved_usd = null, calls = q.calls + 1, updated_at = clock_timestamp()
     where q.id = any (array(select h.id from held as h))
   )
   select array_agg(h.held) into v_held from held as h;
   if v_held is null then
     return 0;
   end if;
-  perform llmq.write_attempts(v_held, (
+  v_outcomes := (
     select jsonb_agg(jsonb_build_object('request_id', h.id, 'calls', '[{"outcome": "released"}]'::jsonb)) from unnest(v_held) as h
-  ));
+  );
+  perform llmq.write_attempts(v_held, v_outcomes);
+  perform llmq.settle(v_held, v_outcomes);
+  perform llmq.release_held((select array_agg(h.agent_id) from unnest(v_held) as h));
   perform pg_notify('llmq_wake', '');
   return cardinality(v_held);
 end
@@ -3761,12 +5010,13 @@ begin
   delete from llmq.results as f where f.id = request_id;
   insert into llmq.queue (
     id, lane, priority, run_at, deadline, created_at, pgmq_msg_id, max_attempts, calls, pinned, has_reply_to,
-    agent_id, task_type, complexity
+    agent_id, task_type, complexity, share_key, shares
   ) values (
     request_id, v_new.lane, v_new.priority, clock_timestamp(), v_new.deadline, v_result.created_at,
     (llmq.copy_to_pgmq(array[v_new]))[1], v_new.max_attempts,
     (select coalesce(max(a.number), 0) from llmq.attempts as a where a.request_id = retry_llm_request.request_id),
-    v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity
+    v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity,
+    v_new.share_key, case when v_new.settings @> '{"share": true}' then true end
   );
   return true;
 end
@@ -4183,7 +5433,12 @@ create function llmq.configure_provider(
   base_url    text = null,
   api_key_env text = null,
   options     jsonb = null,
-  paused      boolean = null
+  paused      boolean = null,
+  requests_per_minute      int = null,
+  input_tokens_per_minute  int = null,
+  output_tokens_per_minute int = null,
+  tokens_per_minute        int = null,
+  max_concurrency          int = null
 ) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -4197,6 +5452,11 @@ begin
       api_key_env = coalesce(configure_provider.api_key_env, p.api_key_env),
       options = coalesce(configure_provider.options, p.options),
       paused = coalesce(configure_provider.paused, p.paused),
+      requests_per_minute = coalesce(configure_provider.requests_per_minute, p.requests_per_minute),
+      input_tokens_per_minute = coalesce(configure_provider.input_tokens_per_minute, p.input_tokens_per_minute),
+      output_tokens_per_minute = coalesce(configure_provider.output_tokens_per_minute, p.output_tokens_per_minute),
+      tokens_per_minute = coalesce(configure_provider.tokens_per_minute, p.tokens_per_minute),
+      max_concurrency = coalesce(configure_provider.max_concurrency, p.max_concurrency),
       updated_at = now()
   where p.name = configure_provider.name;
   if not found then
@@ -4204,15 +5464,20 @@ begin
       raise exception using errcode = 'LQ001', message = format('provider %s is new and needs a kind', quote_literal(name)),
         hint = 'One of openai, anthropic, google, openai-compatible, external, sim.';
     end if;
-    insert into llmq.providers (name, kind, base_url, api_key_env, options, paused)
-    values (name, kind, base_url, api_key_env, coalesce(options, '{}'), coalesce(paused, false));
+    insert into llmq.providers (
+      name, kind, base_url, api_key_env, options, paused, requests_per_minute, input_tokens_per_minute,
+      output_tokens_per_minute, tokens_per_minute, max_concurrency
+    ) values (
+      name, kind, base_url, api_key_env, coalesce(options, '{}'), coalesce(paused, false), requests_per_minute,
+      input_tokens_per_minute, output_tokens_per_minute, tokens_per_minute, max_concurrency
+    );
   end if;
 exception when check_violation then
   raise exception using errcode = 'LQ001', message = format('provider %s: %s', quote_literal(name), sqlerrm),
-    hint = 'kind: openai, anthropic, google, openai-compatible (needs base_url), external, sim. base_url: http(s)://.... api_key_env: the name of an environment variable, never a key.';
+    hint = 'Limits are whole numbers above 0. kind: openai, anthropic, google, openai-compatible (needs base_url), external, sim. base_url: http(s)://.... api_key_env: the name of an environment variable, never a key.';
 end
 $$;
-comment on function llmq.configure_provider(text, text, text, text, jsonb, boolean) is
+comment on function llmq.configure_provider(text, text, text, text, jsonb, boolean, int, int, int, int, int) is
 $$Adds or changes a provider; an argument left out keeps what is there. To empty a column, update llmq.providers.
 name: what models refer to.
 kind: openai, anthropic, google, openai-compatible, external or sim; needed for a new one.
@@ -4220,6 +5485,11 @@ base_url: where the API is, http or https; null: the vendor's own address. opena
 api_key_env: name of the orchestrator's environment variable that holds the key, never the key itself; null: no key is sent.
 options: {"headers": {...}}, {"api": "responses"} for openai, {"structured_output": [...]}; replaces the options that are there.
 paused: true: no request is claimed for any of its models; they wait.
+requests_per_minute: calls begun in any 60 seconds with this key, over all its models and all orchestrators; so are the other limits. They hold beside those of llmq.configure_model.
+input_tokens_per_minute: tokens of prompts.
+output_tokens_per_minute: tokens of answers.
+tokens_per_minute: both together.
+max_concurrency: calls in flight at once.
 Errors: LQ001.
 Example: select llmq.configure_provider('groq', 'openai-compatible', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY');$$;
 --! EndIncluded operator/configure_provider.sql
@@ -4235,7 +5505,8 @@ create function llmq.configure_model(
   context_window           int = null,
   max_output_tokens        int = null,
   options                  jsonb = null,
-  paused                   boolean = null
+  paused                   boolean = null,
+  tokens_per_minute        int = null
 ) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -4255,6 +5526,7 @@ begin
       requests_per_minute = coalesce(configure_model.requests_per_minute, m.requests_per_minute),
       input_tokens_per_minute = coalesce(configure_model.input_tokens_per_minute, m.input_tokens_per_minute),
       output_tokens_per_minute = coalesce(configure_model.output_tokens_per_minute, m.output_tokens_per_minute),
+      tokens_per_minute = coalesce(configure_model.tokens_per_minute, m.tokens_per_minute),
       max_concurrency = coalesce(configure_model.max_concurrency, m.max_concurrency),
       context_window = coalesce(configure_model.context_window, m.context_window),
       max_output_tokens = coalesce(configure_model.max_output_tokens, m.max_output_tokens),
@@ -4269,10 +5541,10 @@ begin
     end if;
     insert into llmq.models (
       name, provider, model_id, requests_per_minute, input_tokens_per_minute, output_tokens_per_minute,
-      max_concurrency, context_window, max_output_tokens, options, paused
+      tokens_per_minute, max_concurrency, context_window, max_output_tokens, options, paused
     ) values (
       name, provider, coalesce(model_id, name), requests_per_minute, input_tokens_per_minute, output_tokens_per_minute,
-      max_concurrency, context_window, max_output_tokens, coalesce(options, '{}'), coalesce(paused, false)
+      tokens_per_minute, max_concurrency, context_window, max_output_tokens, coalesce(options, '{}'), coalesce(paused, false)
     ) returning lane into v_lane;
     insert into llmq.lane_marks (lane, priority) values (v_lane, 0) on conflict do nothing;
   end if;
@@ -4281,24 +5553,31 @@ exception when check_violation then
     hint = 'Limits are whole numbers above 0; options is an object.';
 end
 $$;
-comment on function llmq.configure_model(text, text, text, int, int, int, int, int, int, jsonb, boolean) is
+comment on function llmq.configure_model(text, text, text, int, int, int, int, int, int, jsonb, boolean, int) is
 $$Adds or changes a model; an argument left out keeps what is there. To take a limit away, update llmq.models.
 name: what routes and the model parameter of a submit refer to.
 provider: a row of llmq.providers; needed for a new one.
 model_id: what the provider calls it; a new one's default is its name.
-requests_per_minute: stored, not enforced yet.
-input_tokens_per_minute: stored, not enforced yet.
-output_tokens_per_minute: stored, not enforced yet.
-max_concurrency: stored, not enforced yet.
+requests_per_minute: calls begun in any 60 seconds, over all orchestrators. From 60 on also a tenth of it in any six seconds.
+input_tokens_per_minute: tokens of prompts in any 60 seconds, reserved by the prompt's size and corrected by what the provider counted.
+output_tokens_per_minute: tokens of answers, reserved by max_tokens or else by the 90th percentile of the model's answers so far.
+max_concurrency: calls in flight at once.
 context_window: tokens of prompt and answer together. A prompt that is too long goes on to a model of the route with a larger one.
 max_output_tokens: tokens. Sent to Anthropic, which demands a limit, unless the request has its own (4096 when neither has one); the ceiling when a cut-off answer is asked for again.
 options: laid over the provider's, key by key; replaces the options that are there.
 paused: true: no request is claimed for it; they wait. Routes fall back past it.
+tokens_per_minute: tokens of prompts and answers together, where the provider counts them so.
 Errors: LQ001, LQ003 unknown provider.
 Example: select llmq.configure_model('small', 'groq', 'llama-3.1-8b-instant', context_window => 131072);$$;
 --! EndIncluded operator/configure_model.sql
 --! Included operator/configure_route.sql
-create function llmq.configure_route(complexity text, models text[], task_type text = '*') returns void
+create function llmq.configure_route(
+  complexity     text,
+  models         text[] = null,
+  task_type      text = '*',
+  fallback_after interval = null,
+  paused         boolean = null
+) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -4311,7 +5590,9 @@ begin
       detail = format('It is %s.', coalesce(quote_literal(complexity), 'null'));
   end if;
   perform llmq.check_name(task_type, 'task_type');
-  if models is null or cardinality(models) = 0 then
+  if cardinality(models) = 0 or models is null and not exists (
+    select from llmq.routes as r where r.complexity = configure_route.complexity and r.task_type = configure_route.task_type
+  ) then
     raise exception using errcode = 'LQ001', message = 'models must name at least one model';
   end if;
   select u.model into v_unknown
@@ -4322,15 +5603,28 @@ begin
     raise exception using errcode = 'LQ003', message = format('model %s is not configured', coalesce(quote_literal(v_unknown), 'null')),
       hint = 'Add it with llmq.configure_model().';
   end if;
-  insert into llmq.routes as r (complexity, task_type, models) values (complexity, task_type, models)
-  on conflict on constraint routes_pkey do update set models = excluded.models, updated_at = now();
+  if fallback_after < interval '0' then
+    raise exception using errcode = 'LQ001', message = 'fallback_after must not be negative',
+      detail = format('It is %s.', fallback_after);
+  end if;
+  insert into llmq.routes as r (complexity, task_type, models, fallback_after, paused)
+  select complexity, task_type, coalesce(models, o.models), fallback_after, coalesce(paused, false)
+  from (select 1) as one
+  left join llmq.routes as o on o.complexity = configure_route.complexity and o.task_type = configure_route.task_type
+  on conflict on constraint routes_pkey do update
+  set models = excluded.models,
+      fallback_after = coalesce(configure_route.fallback_after, r.fallback_after),
+      paused = coalesce(configure_route.paused, r.paused),
+      updated_at = now();
 end
 $$;
-comment on function llmq.configure_route(text, text[], text) is
-$$Sets which models answer requests of a complexity and task type. The most specific route wins: task type first, then complexity.
+comment on function llmq.configure_route(text, text[], text, interval, boolean) is
+$$Sets which models answer requests of a complexity and task type. The most specific route wins: task type first, then complexity. An argument left out keeps what is there.
 complexity: simple, medium, complex, or * for any.
-models: names of llmq.models, best first: a request starts with the first and falls back along the list.
+models: names of llmq.models, best first: a request starts with the first and falls back along the list. A new route needs them.
 task_type: a task type, or * for any.
+fallback_after: a request that has waited so long for one model goes on to the next; null for a new one: it waits. To take it away, update llmq.routes.
+paused: true: nothing is claimed that this route would route; it is held.
 Errors: LQ001, LQ003 unknown model.
 Example: select llmq.configure_route('simple', array['small', 'large']);$$;
 --! EndIncluded operator/configure_route.sql
@@ -4341,7 +5635,9 @@ create function llmq.configure_agent(
   max_concurrency  int = null,
   daily_budget_usd numeric = null,
   owner            name = null,
-  paused           boolean = null
+  paused           boolean = null,
+  monthly_budget_usd numeric = null,
+  over_budget      text = null
 ) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -4352,31 +5648,81 @@ begin
   if owner is not null and not exists (select from pg_catalog.pg_roles as r where r.rolname = owner) then
     raise exception using errcode = 'LQ001', message = format('role %s does not exist', quote_ident(owner));
   end if;
-  insert into llmq.agents as a (agent_id, weight, max_concurrency, daily_budget_usd, owner, paused)
-  values (agent_id, coalesce(weight, 1), max_concurrency, daily_budget_usd, owner, coalesce(paused, false))
+  insert into llmq.agents as a (
+    agent_id, weight, max_concurrency, daily_budget_usd, owner, paused, monthly_budget_usd, over_budget
+  )
+  values (
+    agent_id, coalesce(weight, 1), max_concurrency, daily_budget_usd, owner, coalesce(paused, false), monthly_budget_usd,
+    coalesce(over_budget, 'wait')
+  )
   on conflict on constraint agents_pkey do update
   set weight = coalesce(configure_agent.weight, a.weight),
       max_concurrency = coalesce(configure_agent.max_concurrency, a.max_concurrency),
       daily_budget_usd = coalesce(configure_agent.daily_budget_usd, a.daily_budget_usd),
+      monthly_budget_usd = coalesce(configure_agent.monthly_budget_usd, a.monthly_budget_usd),
+      over_budget = coalesce(configure_agent.over_budget, a.over_budget),
       owner = coalesce(configure_agent.owner, a.owner),
       paused = coalesce(configure_agent.paused, a.paused),
       updated_at = now();
 exception when check_violation then
   raise exception using errcode = 'LQ001', message = format('agent %s: %s', quote_literal(agent_id), sqlerrm),
-    hint = 'weight: 0.01 to 1000 (default 1). max_concurrency: above 0. daily_budget_usd: 0 or more.';
+    hint = 'weight: 0.01 to 1000 (default 1). max_concurrency: above 0. daily_budget_usd, monthly_budget_usd: 0 or more. over_budget: wait or fail.';
 end
 $$;
-comment on function llmq.configure_agent(text, numeric, int, numeric, name, boolean) is
+comment on function llmq.configure_agent(text, numeric, int, numeric, name, boolean, numeric, text) is
 $$Adds or changes an agent; an argument left out keeps what is there. To empty a column, update llmq.agents. Agents need no row: without one they have weight 1 and no owner.
 agent_id: the agent_id of submits.
 weight: 0.01 to 1000, 1 for a new one: its share of a model's starts beside other waiting agents of the same priority.
-max_concurrency: stored, not enforced yet.
-daily_budget_usd: stored, not enforced yet.
+max_concurrency: its calls in flight at once, over all models and orchestrators; the rest is held.
+daily_budget_usd: US dollars per day (UTC) by llmq.prices. An estimate is reserved when a call begins, so that no number of orchestrators overspends it together.
 owner: a database role; only its members, llmq_admin and the owner of the schema see or submit this agent's requests.
-paused: stored, not enforced yet.
+paused: true: none of its requests is claimed; they are held. Calls in flight go on.
+monthly_budget_usd: US dollars per calendar month (UTC), likewise.
+over_budget: wait (a new one's default): held until the next day or month; fail: fails with budget_exceeded.
 Errors: LQ001.
 Example: select llmq.configure_agent('support', weight => 3, owner => 'support_app');$$;
 --! EndIncluded operator/configure_agent.sql
+--! Included triggers/release_holds.sql
+-- Who raises a limit or ends a pause, by function or by hand, expects requests to run at once, not when their
+-- agent's turn in the sweep comes.
+create function llmq.release_agent_holds() returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform llmq.release_held((select array_agg(o.agent_id) from before as o), 10000);
+  perform pg_notify('llmq_wake', '');
+  return null;
+end
+$$;
+comment on function llmq.release_agent_holds() is 'Trigger: looks again at what is held because of agents whose limits were changed.';
+
+create trigger release_holds_on_update
+after update on llmq.agents
+referencing old table as before
+for each statement execute function llmq.release_agent_holds();
+
+create trigger release_holds_on_delete
+after delete on llmq.agents
+referencing old table as before
+for each statement execute function llmq.release_agent_holds();
+
+create function llmq.release_route_holds() returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform llmq.release_llm_holds(1, 10000);
+  perform pg_notify('llmq_wake', '');
+  return null;
+end
+$$;
+comment on function llmq.release_route_holds() is 'Trigger: looks again at what is held because its route was paused.';
+
+create trigger release_holds
+after update or delete on llmq.routes
+for each statement execute function llmq.release_route_holds();
+--! EndIncluded triggers/release_holds.sql
 --! Included operator/recover_lost_llm_requests.sql
 -- processing -> pending: rows of workers whose heartbeat stopped, and rows whose worker is gone. The call
 -- may have been made and billed: the ledger says lost. The third crash on one request fails it.
@@ -4466,6 +5812,270 @@ comment on function llmq.expire_llm_requests(int) is
 $$Fails requests whose deadline has passed (deadline_exceeded): waiting ones at once, running ones two seconds later. Returns how many. llmq.maintain() calls it every second.
 max_requests: the most to fail in one call.$$;
 --! EndIncluded operator/expire_llm_requests.sql
+--! Included internal/pass_over.sql
+-- pending -> pending in the next lane of its route, without a call. False where the route ends.
+create function llmq.pass_over(held llmq.queue, reason text) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_next record;
+begin
+  select n.step, n.lane into v_next from llmq.next_in_route(held) as n;
+  if not found then
+    return false;
+  end if;
+  perform llmq.write_attempts(array[held], jsonb_build_array(jsonb_build_object(
+    'request_id', held.id,
+    'calls', jsonb_build_array(jsonb_build_object('outcome', 'passed_over', 'error_message', reason, 'started_at', clock_timestamp()))
+  )));
+  update llmq.queue as q
+  set lane = v_next.lane, route_step = v_next.step, tag = null, run_at = clock_timestamp(), calls = q.calls + 1,
+      updated_at = clock_timestamp()
+  where q.id = held.id;
+  return true;
+end
+$$;
+comment on function llmq.pass_over(llmq.queue, text) is 'Internal: sends a waiting request on to the next model of its route.';
+--! EndIncluded internal/pass_over.sql
+--! Included operator/fall_back_llm_requests.sql
+-- Requests that wait for a model longer than their route allows, or longer than their deadline allows while the
+-- model cools down, go on to the next model of the route. Looks at the head of each lane only, which is where
+-- the oldest are; a backlog moves in steps.
+create function llmq.fall_back_llm_requests(max_requests int = 500) returns int
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+declare
+  v_least interval := (select min(r.fallback_after) from llmq.routes as r);
+  v_mark  record;
+  v_row   record;
+  v_moved int := 0;
+begin
+  if v_least is not null then
+    for v_mark in select m.lane, m.priority, m.scan from llmq.lane_marks as m order by m.lane, m.priority loop
+      for v_row in
+        select h.held, h.waited
+        from (
+          select q as held, q.complexity, q.task_type, clock_timestamp() - q.run_at as waited
+          from llmq.queue as q
+          where q.lane = v_mark.lane and q.priority = v_mark.priority and q.status = 'pending' and q.tag is not null
+            and q.tag >= v_mark.scan
+          order by q.tag
+          limit max_requests
+          for update skip locked
+        ) as h
+        where h.waited > v_least and not (h.held).pinned
+          and h.waited > (select r.fallback_after from llmq.route_of(h.complexity, h.task_type) as r)
+      loop
+        v_moved := v_moved + llmq.pass_over(v_row.held, format('waited for %s, longer than the route''s fallback_after', date_trunc('second', v_row.waited)))::int;
+      end loop;
+    end loop;
+  end if;
+  for v_mark in select s.lane, s.cooling_until from llmq.model_state as s where s.cooling_until > clock_timestamp() order by s.lane loop
+    for v_row in
+      select q as held
+      from llmq.queue as q
+      where q.deadline <= v_mark.cooling_until and q.lane = v_mark.lane and q.status = 'pending' and not q.pinned
+      order by q.deadline
+      limit max_requests
+      for update skip locked
+    loop
+      v_moved := v_moved + llmq.pass_over(v_row.held, format('cools down until %s, past the deadline', v_mark.cooling_until))::int;
+    end loop;
+  end loop;
+  return v_moved;
+end
+$$;
+comment on function llmq.fall_back_llm_requests(int) is
+$$Sends requests that wait too long for their model (llmq.routes.fallback_after, or a cool-down beyond their deadline) on to the next model of their route; the ledger says passed_over, and why. Returns how many. llmq.maintain() calls it every second.
+max_requests: the most to look at for each lane and priority.$$;
+--! EndIncluded operator/fall_back_llm_requests.sql
+--! Included operator/age_llm_requests.sql
+-- Priority comes first, and nothing starves: a ready request that others of a higher priority have kept waiting
+-- climbs by one, and again after as long. Where nothing of a higher priority waits, nothing has to climb.
+create function llmq.age_llm_requests(max_requests int = 500) returns int
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+declare
+  v_after interval := (llmq.setting('ageing') #>> '{}')::interval;
+  v_mark  record;
+  v_rows  int;
+  v_aged  int := 0;
+begin
+  if v_after is null or v_after <= interval '0' then
+    return 0;
+  end if;
+  for v_mark in
+    select m.lane, m.priority, m.scan
+    from llmq.lane_marks as m
+    where m.priority < 100
+      and not exists (select from llmq.model_state as s where s.lane = m.lane and s.cooling_until > clock_timestamp())
+      and exists (
+        select from llmq.lane_marks as o
+        where o.priority > m.priority
+          and (
+            select 1 from llmq.queue as q
+            where q.lane = o.lane and q.priority = o.priority and q.status = 'pending' and q.tag is not null and q.tag >= o.scan
+            order by q.tag
+            limit 1
+          ) is not null
+      )
+    order by m.lane, m.priority
+  loop
+    insert into llmq.lane_marks (lane, priority) values (v_mark.lane, v_mark.priority + 1) on conflict do nothing;
+    update llmq.queue as q
+    set priority = q.priority + 1, tag = null, run_at = clock_timestamp(), updated_at = clock_timestamp()
+    where q.id = any (array(
+      select h.id
+      from (
+        select b.id, b.run_at
+        from llmq.queue as b
+        where b.lane = v_mark.lane and b.priority = v_mark.priority and b.status = 'pending' and b.tag is not null
+          and b.tag >= v_mark.scan
+        order by b.tag
+        limit max_requests
+        for update skip locked
+      ) as h
+      where h.run_at < clock_timestamp() - v_after
+    ));
+    get diagnostics v_rows = row_count;
+    v_aged := v_aged + v_rows;
+  end loop;
+  return v_aged;
+end
+$$;
+comment on function llmq.age_llm_requests(int) is
+$$Raises requests that waited for the setting ageing behind others of a higher priority by one priority. Returns how many. llmq.maintain() calls it every second.
+max_requests: the most to look at for each lane and priority.$$;
+--! EndIncluded operator/age_llm_requests.sql
+--! Included operator/release_llm_holds.sql
+-- The guarantee behind llmq.release_held(): whatever is held and need not be any more is found here within a
+-- while: a new day's budget, a finish that did not see what a claim was just holding, a table that was edited.
+-- Agents take turns, a hundred a second, so that ten thousand of them over their limits cost next to nothing.
+create function llmq.release_llm_holds(max_agents int = 100, max_rows int = 1000) returns int
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_after  text := (select s.released_after from llmq.sweep_state as s);
+  v_agents text[];
+  v_rows   int;
+  v_total  int := 0;
+begin
+  if not exists (select from llmq.queue as q where q.hold is not null) then
+    return 0;
+  end if;
+  with recursive held as (
+    select r.reason, (
+      select q.agent_id from llmq.queue as q where q.hold = r.reason and q.agent_id > v_after order by q.agent_id limit 1
+    ) as agent_id, 1 as place
+    from unnest('{agent_paused,agent_concurrency,agent_budget}'::llmq.hold_reason[]) as r (reason)
+    union all
+    select h.reason, (
+      select q.agent_id from llmq.queue as q where q.hold = h.reason and q.agent_id > h.agent_id order by q.agent_id limit 1
+    ), h.place + 1
+    from held as h
+    where h.agent_id is not null and h.place < max_agents
+  ),
+  turn as (select distinct h.agent_id from held as h where h.agent_id is not null)
+  select array_agg(t.agent_id) into v_agents
+  from (select t.agent_id from turn as t order by t.agent_id limit max_agents) as t;
+  update llmq.sweep_state as s
+  set released_after = case when cardinality(v_agents) >= max_agents then v_agents[max_agents] else '' end;
+  v_total := coalesce(llmq.release_held(v_agents, max_rows), 0);
+
+  update llmq.queue as q
+  set hold = null, leader_id = null, run_at = clock_timestamp(), updated_at = clock_timestamp()
+  where q.id = any (array(
+    select h.id
+    from (
+      select b.id, b.hold, b.leader_id, b.complexity, b.task_type
+      from llmq.queue as b
+      where b.hold in ('route_paused', 'shared')
+      order by b.hold, b.agent_id, b.priority desc, b.id
+      limit max_rows
+      for update skip locked
+    ) as h
+    where case h.hold
+      when 'shared' then not exists (select from llmq.queue as l where l.id = h.leader_id)
+      else (select r.paused from llmq.route_of(h.complexity, h.task_type) as r) is not true
+    end
+  ));
+  get diagnostics v_rows = row_count;
+  return v_total + v_rows;
+end
+$$;
+comment on function llmq.release_llm_holds(int, int) is
+$$Lets held requests wait for a claim again where nothing holds them any more. Returns how many. llmq.maintain() calls it every second.
+max_agents: how many agents to look at; the next call goes on behind them.
+max_rows: the most for each agent and reason.$$;
+--! EndIncluded operator/release_llm_holds.sql
+--! Included operator/compact_usage.sql
+-- Keeps the ledgers of limits and budgets short, so that their sums stay cheap. Sums replace their rows in one
+-- statement: whoever adds up at that moment sees the ones or the others.
+create function llmq.compact_usage() returns int
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_now   timestamptz := clock_timestamp();
+  v_meter int;
+  v_agent text;
+  v_rows  int;
+  v_total int;
+begin
+  delete from llmq.usage as u where u.at < v_now - interval '2 minutes';
+  get diagnostics v_total = row_count;
+  for v_meter in
+    select u.meter from llmq.usage as u where not u.compact group by u.meter having count(*) > 200
+  loop
+    with taken as (
+      delete from llmq.usage as u
+      where u.meter = v_meter and not u.compact and u.at < v_now - interval '2 seconds'
+      returning u.*
+    )
+    insert into llmq.usage (meter, at, requests, input_tokens, output_tokens, oldest_start, compact)
+    select
+      v_meter, max(t.at), sum(t.requests), sum(t.input_tokens), sum(t.output_tokens),
+      (array_agg(t.oldest_start order by t.at desc) filter (where t.oldest_start is not null))[1], true
+    from taken as t
+    group by floor(extract(epoch from t.at) * 2);
+    get diagnostics v_rows = row_count;
+    v_total := v_total + v_rows;
+  end loop;
+  for v_agent in
+    select s.agent_id from llmq.agent_spend as s where not s.compact group by s.agent_id having count(*) > 200
+  loop
+    with taken as (
+      delete from llmq.agent_spend as s where s.agent_id = v_agent returning s.*
+    )
+    insert into llmq.agent_spend (agent_id, at, usd, compact)
+    select v_agent, date_trunc('day', t.at at time zone 'UTC') at time zone 'UTC', sum(t.usd), true
+    from taken as t
+    where t.at > v_now - interval '62 days'
+    group by 2;
+    get diagnostics v_rows = row_count;
+    v_total := v_total + v_rows;
+  end loop;
+  return v_total;
+end
+$$;
+comment on function llmq.compact_usage() is 'Shortens llmq.usage and llmq.agent_spend without changing their sums. Returns how many rows it touched. llmq.maintain() calls it every second.';
+--! EndIncluded operator/compact_usage.sql
 --! Included operator/sweep_llm_requests.sql
 -- The guarantee behind the marks: ready rows below their lane's mark (their submitter committed late) go
 -- back to waiting, and everything that is due and waiting is ranked, however old. Nothing is skipped for ever.
@@ -4523,13 +6133,17 @@ begin
   return jsonb_build_object(
     'recovered', llmq.recover_lost_llm_requests(),
     'expired', llmq.expire_llm_requests(),
+    'fallen_back', llmq.fall_back_llm_requests(),
+    'aged', llmq.age_llm_requests(),
+    'released', llmq.release_llm_holds(),
+    'compacted', llmq.compact_usage(),
     'swept', llmq.sweep_llm_requests()
   );
 end
 $$;
 comment on function llmq.maintain() is
-$$What must happen every second, whoever does it: recover lost requests, fail expired ones, sweep. Every orchestrator calls it, one works.
-Returns: {"recovered", "expired", "swept"}, or null when another process did it within the last second.$$;
+$$What must happen every second, whoever does it: recover lost requests, fail expired ones, send those that waited too long to their next model, raise those that starve, release what is held no more, sweep. Every orchestrator calls it, one works.
+Returns: {"recovered", "expired", "fallen_back", "aged", "released", "compacted", "swept"}, or null when another process did it within the last second.$$;
 --! EndIncluded operator/maintain.sql
 --! Included internal/make_partition.sql
 -- Rows of that week which already sit in the default partition move along: nothing is ever refused or lost
@@ -4840,6 +6454,9 @@ insert into llmq.settings (name, value, description) values
   ('retry_base', '"1 second"', 'Pause after the first failure; doubles with each, with jitter over half of it.'),
   ('retry_max', '"5 minutes"', 'Longest pause between two attempts.'),
   ('max_crashes', '3', 'How many workers may die over one request before it fails.'),
+  ('breaker_failures', '5', 'Transient failures in a row that open the breaker of a model.'),
+  ('ageing', '"5 minutes"', 'A request that is passed over for so long by others of higher priority climbs one priority; 0: never.'),
+  ('refuse_above', 'null', 'Submits are refused (LQ010) when so many requests wait for their model; null: never. Every submit then counts to that number.'),
   ('validation_retries', '1', 'How often a model is asked again with the errors of its answer; 0: an invalid answer fails at once.'),
   ('call_timeout', '600', 'Seconds one call may take in all; a request''s settings.timeout goes before it.'),
   ('first_byte_timeout', '600', 'Seconds until the first byte of an answer.'),
@@ -4946,7 +6563,7 @@ revoke all on schema llmq from public;
 revoke execute on all routines in schema llmq from public;
 revoke usage on type
   llmq.new_request, llmq.claimed_request, llmq.complexity, llmq.priority, llmq.attempt_limit, llmq.jsonb_object,
-  llmq.jsonb_array, llmq.json_schema
+  llmq.jsonb_array, llmq.json_schema, llmq.hold_reason, llmq.lane_room
 from public;
 select llmq.grant_roles();
 --! EndIncluded grants.sql

@@ -3,10 +3,11 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_row   record;
-  v_queue llmq.queue;
-  v_model record;
-  v_why   text;
+  v_row    record;
+  v_queue  llmq.queue;
+  v_ahead  bigint;
+  v_due    timestamptz;
+  v_starts bigint;
 begin
   select v.id, v.agent_id, v.status, v.model, v.provider, v.run_at, v.deadline, v.error_type, v.error_message,
     v.attempts, v.max_attempts, v.capacity_waits, v.reasks, v.crashes, v.created_at, v.started_at, v.finished_at
@@ -16,42 +17,54 @@ begin
     perform llmq.raise_not_found(request_id);
   end if;
   select q.* into v_queue from llmq.queue as q where q.id = request_id;
-  select mo.paused or p.paused as paused, p.kind, s.cooling_until, s.reason
-  into v_model
-  from llmq.models as mo
-  join llmq.providers as p on p.name = mo.provider
-  left join llmq.model_state as s on s.lane = mo.lane and s.cooling_until > clock_timestamp()
-  where mo.lane = v_queue.lane;
-
-  v_why := case
-    when v_row.status = 'completed' then 'It is finished.'
-    when v_row.status in ('failed', 'cancelled') then concat_ws(': ', 'It ' || case v_row.status when 'failed' then 'failed' else 'was cancelled' end, v_row.error_message)
-    when v_row.status = 'processing' then format('It has been running since %s on worker %s.', v_queue.started_at,
-      coalesce((select w.name from llmq.workers as w where w.id = v_queue.worker_id), v_queue.worker_id::text))
-    when v_model.kind = 'external' then 'It waits for an external worker: its message is in the pgmq queue llm_requests.'
-    when v_queue.run_at > clock_timestamp() then concat(format('It is not due before %s', v_queue.run_at), coalesce('; last error: ' || v_queue.error_message, '.'))
-    when v_model.paused then format('The model %s or its provider is paused.', v_row.model)
-    when v_model.cooling_until is not null then format('The model %s cools down until %s: %s', v_row.model, v_model.cooling_until, v_model.reason)
-    when not exists (select from llmq.workers as w where w.heartbeat_at > clock_timestamp() - w.lost_after and not w.stopping) then 'No orchestrator is alive. Start one: llmq start.'
-    else 'It waits for its turn.'
-  end;
+  if v_row.status = 'pending' then
+    select count(*) into v_ahead
+    from (
+      select from llmq.queue as q
+      where q.lane = v_queue.lane and q.priority >= v_queue.priority and q.status = 'pending' and q.tag is not null
+        and (q.priority > v_queue.priority or q.tag < v_queue.tag)
+      limit 10000
+    ) as a;
+    v_due := greatest(clock_timestamp(), v_row.run_at, (select s.cooling_until from llmq.model_state as s where s.lane = v_queue.lane));
+    v_starts := llmq.starts_per_minute(v_queue.lane);
+  end if;
   return jsonb_strip_nulls(jsonb_build_object(
     'request_id', request_id,
     'status', v_row.status,
-    'why', v_why,
+    'why', case v_row.status
+      when 'pending' then llmq.why_waiting(v_queue, v_ahead)
+      when 'processing' then format('It has been running since %s on worker %s.', v_queue.started_at,
+        coalesce((select w.name from llmq.workers as w where w.id = v_queue.worker_id), v_queue.worker_id::text))
+      when 'completed' then 'It is finished.'
+      else concat_ws(': ', 'It ' || case v_row.status when 'failed' then 'failed' else 'was cancelled' end, v_row.error_message)
+    end,
     'model', v_row.model,
     'provider', v_row.provider,
     'route', to_jsonb((select r.models from llmq.route_of(v_queue.complexity, v_queue.task_type) as r)),
     'run_at', v_row.run_at,
     'deadline', v_row.deadline,
-    'cooling_until', v_model.cooling_until,
-    'ahead', case when v_row.status = 'pending' and v_queue.tag is not null then (
-      select count(*) from (
-        select from llmq.queue as q
-        where q.lane = v_queue.lane and q.priority = v_queue.priority and q.status = 'pending' and q.tag is not null and q.tag < v_queue.tag
-        limit 10000
-      ) as a
-    ) end,
+    'held', v_queue.hold,
+    'cooling_until', (select s.cooling_until from llmq.model_state as s where s.lane = v_queue.lane and s.cooling_until > clock_timestamp()),
+    'ahead', v_ahead,
+    'starts_per_minute', v_starts,
+    'estimated_start', case
+      when v_queue.hold is not null then null
+      when v_ahead = 0 then v_due
+      when v_ahead < 10000 and v_starts > 0 then v_due + v_ahead::double precision / v_starts * interval '1 minute'
+    end,
+    'limits', (
+      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+        m.kind, m.name,
+        'requests_per_minute', m.requests_per_minute, 'requests', u.requests,
+        'input_tokens_per_minute', m.input_tokens_per_minute, 'input_tokens', u.input_tokens,
+        'output_tokens_per_minute', m.output_tokens_per_minute, 'output_tokens', u.output_tokens,
+        'tokens_per_minute', m.tokens_per_minute,
+        'max_concurrency', m.max_concurrency, 'in_flight', u.in_flight
+      )) order by m.kind)
+      from llmq.lane_meters as m
+      cross join lateral llmq.meter_use(m.meter, m.lanes, clock_timestamp()) as u
+      where m.lane = v_queue.lane
+    ),
     'error_type', v_row.error_type,
     'error_message', v_row.error_message,
     'attempts', v_row.attempts,
@@ -73,6 +86,6 @@ $$;
 comment on function llmq.explain_llm_request(uuid) is
 $$Why a request is not running, or what happened to it: one sentence in "why", and the facts around it. Keys without a value are left out.
 request_id: what the submit returned.
-Returns: {"request_id", "status", "why", "model", "provider", "route": [model names], "run_at", "deadline", "cooling_until", "ahead", "error_type", "error_message", "attempts", "max_attempts", "capacity_waits", "reasks", "crashes", "calls": [{"number", "model", "outcome", "started_at", "latency_ms", "status_code", "error_message", "input_tokens", "output_tokens"}]}. ahead: requests of the same model and priority that come first, counted to 10,000.
+Returns: {"request_id", "status", "why", "model", "provider", "route": [model names], "run_at", "deadline", "held", "cooling_until", "ahead", "starts_per_minute", "estimated_start", "limits": [{"model" or "provider": name, each limit, and what is used of it}], "error_type", "error_message", "attempts", "max_attempts", "capacity_waits", "reasks", "crashes", "calls": [{"number", "model", "outcome", "started_at", "latency_ms", "status_code", "error_message", "input_tokens", "output_tokens"}]}. ahead: requests of the same model that come first, counted to 10,000. estimated_start: when it is due and those before it have started, at the pace of the last minute; left out where nothing was started in it, and while it is held.
 Errors: LQ002 unknown or not yours.
 Example: select jsonb_pretty(llmq.explain_llm_request('01890a5d-ac96-774b-bcce-b302099a8057'));$$;

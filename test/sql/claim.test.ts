@@ -243,7 +243,15 @@ describe("the low-water mark", () => {
 
   test("maintain sweeps, once a second whoever calls it", async () => {
     await database.query("update llmq.sweep_state set swept_at = '-infinity'");
-    expect(await callOne(on, "maintain")).toEqual({ recovered: 0, expired: 0, swept: expect.any(Number) });
+    expect(await callOne(on, "maintain")).toEqual({
+      recovered: 0,
+      expired: 0,
+      fallen_back: 0,
+      aged: 0,
+      released: 0,
+      compacted: 0,
+      swept: expect.any(Number),
+    });
     expect(await callOne(on, "maintain")).toBeNull();
   });
 

@@ -237,7 +237,10 @@ describe("tokens per minute", () => {
   test("small requests do not overtake a large one that waits for room", async () => {
     await callOne(on, "configure_model", { name: "m", input_tokens_per_minute: 1200 });
     await submit(on, { agent_id: "a" });
-    const large = await submit(on, { agent_id: "a", messages: [{ role: "user", content: "x".repeat(3_500) }] });
+    const large = await submit(on, {
+      agent_id: "a",
+      messages: [{ role: "user", content: "x".repeat(3_500) }],
+    });
     const small = await submit(on, { agent_id: "a" });
     expect(await claim(on)).toHaveLength(1);
     expect(await claim(on)).toHaveLength(0);

@@ -67,7 +67,7 @@ const actions: [string, Action, Expected][] = [
     {
       unknown: ["LQ002"],
       waiting: ["It is not due before ..."],
-      ready: ["It waits for its turn."],
+      ready: [expect.stringMatching(/^(It waits for its turn: \d+ come first|It is next)\.$/)],
       processing: ["It has been running since ..."],
       completed: ["It is finished."],
       failed: ["It failed: no"],
