@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:197eb621e7bb48ff29d17249e660de5746443809
+--! Hash: sha1:c2ff3b2c2ba146acb20c756f814d219c6a424393
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -3563,8 +3563,8 @@ comment on function llmq.note_spending(uuid[]) is 'Internal: what a claim reserv
 --    c. Where agents are limited, tokens counted or answers shared, each row is looked at
 --       (llmq.admit_requests). What its agent may not start now leaves the lane, so that no claim meets it again.
 --    d. The rows are updated by id array. `update ... from picked` on a table analyzed while nearly empty walks
---       the whole primary key (39,000 buffers).
---    e. The mark moves, at most every 100 ms, unless another claim holds it; what was taken is noted down.
+--       the whole primary key (39,000 buffers). The mark moves, at most every 100 ms, unless another claim holds it.
+--    e. What was taken from limits and budgets is noted down.
 --
 -- Lock order: advisory locks (try only), then queue rows (skip locked), then marks (skip locked): a claim
 -- never waits for another.
@@ -3614,11 +3614,15 @@ begin
 
   for v_lane in
     select
-      m.lane, m.priority, m.scan,
-      exists (select from llmq.lane_meters as l where l.lane = m.lane) as limited
+      m.lane, m.priority, m.scan, mo.name, mo.provider, p.kind, p.base_url, p.api_key_env, mo.model_id,
+      p.options || mo.options as options, mo.context_window, mo.max_output_tokens,
+      l.calls_limited is not null as limited, coalesce(l.calls_limited, false) as calls_limited
     from llmq.lane_marks as m
     join llmq.models as mo on mo.lane = m.lane
     join llmq.providers as p on p.name = mo.provider
+    left join lateral (
+      select bool_or(t.max_concurrency is not null) as calls_limited from llmq.lane_meters as t where t.lane = m.lane
+    ) as l on true
     where not mo.paused
       and not p.paused
       and p.kind <> 'external'
@@ -3669,6 +3673,7 @@ begin
         into v_admit;
       end if;
 
+      return query
       with claimed as (
         update llmq.queue as q
         set status = 'processing',
@@ -3682,22 +3687,35 @@ begin
               when v_looked then v_admit.output_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
             reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end
         where q.id = any (v_admit.ids)
-        returning q.tag
+        returning q.*
       ),
       movable as materialized (
         select m.lane, m.priority, greatest(m.vt, (select max(c.tag) from claimed as c)) as vt
         from llmq.lane_marks as m
         where m.lane = v_lane.lane and m.priority = v_lane.priority and m.served_at < v_now - interval '100 milliseconds'
         for update of m skip locked
+      ),
+      moved as (
+        update llmq.lane_marks as m
+        set vt = v.vt,
+            previous = case when m.rotated_at < v_now - interval '1 second' then v.vt else m.previous end,
+            scan = case when m.rotated_at < v_now - interval '1 second' then m.previous else m.scan end,
+            rotated_at = case when m.rotated_at < v_now - interval '1 second' then v_now else m.rotated_at end,
+            served_at = v_now
+        from movable as v
+        where m.lane = v.lane and m.priority = v.priority
       )
-      update llmq.lane_marks as m
-      set vt = v.vt,
-          previous = case when m.rotated_at < v_now - interval '1 second' then v.vt else m.previous end,
-          scan = case when m.rotated_at < v_now - interval '1 second' then m.previous else m.scan end,
-          rotated_at = case when m.rotated_at < v_now - interval '1 second' then v_now else m.rotated_at end,
-          served_at = v_now
-      from movable as v
-      where m.lane = v.lane and m.priority = v.priority;
+      select
+        c.id, c.claim_id, c.agent_id, c.task_type, c.complexity, r.messages::jsonb, r.context::jsonb,
+        r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, c.started_at, c.attempts,
+        c.max_attempts, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
+        v_lane.options, v_lane.context_window, v_lane.max_output_tokens,
+        v_lane.calls_limited or v_guarded and exists (
+          select from llmq.agents as a where a.agent_id = c.agent_id and a.max_concurrency is not null
+        )
+      from claimed as c
+      cross join lateral (select r.* from llmq.requests as r where r.id = c.id limit 1) as r
+      order by c.tag;
 
       if v_admit.ids <> '{}' then
         v_ids := v_ids || v_admit.ids;
@@ -3712,21 +3730,6 @@ begin
     end loop;
     exit when cardinality(v_ids) >= max_requests;
   end loop;
-
-  return query
-  select
-    q.id, q.claim_id, q.agent_id, q.task_type, q.complexity, r.messages::jsonb, r.context::jsonb, r.response_schema::jsonb, r.tools::jsonb,
-    r.settings::jsonb, q.deadline, q.created_at, q.started_at, q.attempts, q.max_attempts,
-    m.name, p.name, p.kind, p.base_url, p.api_key_env, m.model_id, p.options || m.options, m.context_window,
-    m.max_output_tokens, a.max_concurrency is not null
-      or exists (select from llmq.lane_meters as l where l.lane = q.lane and l.max_concurrency is not null)
-  from unnest(v_ids) as i (id)
-  join llmq.queue as q on q.id = i.id
-  cross join lateral (select r.* from llmq.requests as r where r.id = i.id limit 1) as r
-  join llmq.models as m on m.lane = q.lane
-  join llmq.providers as p on p.name = m.provider
-  left join llmq.agents as a on a.agent_id = q.agent_id
-  order by q.priority desc, q.tag;
 end
 $$;
 comment on function llmq.claim_pending_llm_requests(int, uuid, text[]) is
