@@ -11,6 +11,7 @@
 --!include tables/settings.sql
 --!include tables/providers.sql
 --!include tables/models.sql
+--!include tables/prices.sql
 --!include tables/model_state.sql
 --!include tables/routes.sql
 --!include tables/agents.sql
@@ -62,6 +63,11 @@
 --!include checks/refuse_one_schema.sql
 --!include checks/refuse_response_schema.sql
 --!include checks/check_response_schema.sql
+
+-- Costs
+--!include internal/price_at.sql
+--!include internal/cost_of.sql
+--!include internal/call_cost.sql
 
 -- Submitting
 --!include internal/pgmq_ready.sql
@@ -166,6 +172,7 @@
 -- Operators
 --!include operator/configure_provider.sql
 --!include operator/configure_model.sql
+--!include operator/configure_price.sql
 --!include operator/configure_route.sql
 --!include operator/configure_agent.sql
 --!include triggers/release_holds.sql

@@ -10,13 +10,12 @@ begin
     cached_input_tokens, reasoning_tokens, cost_usd
   )
   select
-    h.id, h.calls + o.place, m.name, m.provider, h.worker_id, c.call ->> 'outcome',
-    coalesce((c.call ->> 'started_at')::timestamptz, h.started_at),
+    h.id, h.calls + o.place, m.name, m.provider, h.worker_id, c.call ->> 'outcome', c.started_at,
     coalesce((c.call ->> 'finished_at')::timestamptz, clock_timestamp()),
     (c.call ->> 'latency_ms')::int, (c.call ->> 'first_byte_ms')::int, (c.call ->> 'status_code')::smallint,
     left(c.call ->> 'error_message', 2000), c.call ->> 'provider_request_id', c.call ->> 'finish_reason',
-    c.call ->> 'output_mode', (c.call ->> 'input_tokens')::int, (c.call ->> 'output_tokens')::int,
-    (c.call ->> 'cached_input_tokens')::int, (c.call ->> 'reasoning_tokens')::int, (c.call ->> 'cost_usd')::numeric
+    c.call ->> 'output_mode', c.input_tokens, c.output_tokens, c.cached_input_tokens, c.reasoning_tokens,
+    coalesce(c.cost_usd, llmq.cost_of(p, c.input_tokens, c.output_tokens, c.cached_input_tokens, c.reasoning_tokens))
   from unnest(held) as h
   join (
     -- A function in the select list hands over its rows one by one; in FROM it would fill and drop a tuple
@@ -24,8 +23,18 @@ begin
     select o.request_id, o.claim_id, o.calls, generate_series(1, jsonb_array_length(o.calls)) as place
     from jsonb_to_recordset(outcomes) as o (request_id uuid, claim_id bigint, calls jsonb)
   ) as o on o.request_id = h.id and (o.claim_id is null or o.claim_id = h.claim_id)
-  cross join lateral (select o.calls -> (o.place - 1) as call offset 0) as c
-  left join llmq.models as m on m.lane = h.lane;
+  cross join lateral (select o.calls -> (o.place - 1) as call offset 0) as j
+  cross join lateral (
+    select
+      j.call, coalesce((j.call ->> 'started_at')::timestamptz, h.started_at) as started_at,
+      (j.call ->> 'input_tokens')::int as input_tokens, (j.call ->> 'output_tokens')::int as output_tokens,
+      (j.call ->> 'cached_input_tokens')::int as cached_input_tokens,
+      (j.call ->> 'reasoning_tokens')::int as reasoning_tokens, (j.call ->> 'cost_usd')::numeric as cost_usd
+    offset 0
+  ) as c
+  left join llmq.models as m on m.lane = h.lane
+  left join lateral llmq.price_at(m.name, c.started_at, c.input_tokens) as p
+    on c.cost_usd is null and (c.input_tokens is not null or c.output_tokens is not null);
 end
 $$;
 comment on function llmq.write_attempts(llmq.queue[], jsonb) is 'Internal: ledger rows for the calls that outcomes carry; held are the queue rows as they were during the call.';

@@ -42,4 +42,4 @@ comment on column llmq.attempts.status_code is 'HTTP status; null when nothing c
 comment on column llmq.attempts.provider_request_id is 'The provider''s name for the call: quote it to their support.';
 comment on column llmq.attempts.cached_input_tokens is 'Part of input_tokens that the provider had cached.';
 comment on column llmq.attempts.reasoning_tokens is 'Part of output_tokens spent on reasoning.';
-comment on column llmq.attempts.cost_usd is 'As reported by the worker; the orchestrator does not compute it yet.';
+comment on column llmq.attempts.cost_usd is 'US dollars, as reported by the worker, or else computed with the row of llmq.prices that held when the call began; null where there is none or the tokens are not known.';

@@ -58,4 +58,4 @@ comment on column llmq.results.finished_at is 'When it completed, failed or was 
 comment on column llmq.results.error_message is 'Why it failed, or the reason given when it was cancelled.';
 comment on column llmq.results.finish_reason is 'How the model ended: stop, length, tool_calls, content_filter, other.';
 comment on column llmq.results.calls is 'Ledger rows in llmq.attempts.';
-comment on column llmq.results.cost_usd is 'Sum of llmq.attempts.cost_usd; null where no worker reported a cost.';
+comment on column llmq.results.cost_usd is 'Sum of llmq.attempts.cost_usd; null where no call has a cost.';

@@ -54,6 +54,6 @@ comment on column llmq.llm_requests.calls is 'Calls made so far: rows of llmq.at
 comment on column llmq.llm_requests.finish_reason is 'How the model ended: stop, length, tool_calls, content_filter, other.';
 comment on column llmq.llm_requests.repairs is 'What was mended in the answer, in order: think_block, code_fence, extracted_json, repaired_json, coerced, reasked, larger_max_tokens.';
 comment on column llmq.llm_requests.input_tokens is 'Sum over all calls, failed ones included; so are the other token columns and cost_usd.';
-comment on column llmq.llm_requests.cost_usd is 'Null: not computed yet, unless a worker of your own reports it.';
+comment on column llmq.llm_requests.cost_usd is 'US dollars; null until it is finished, and where no call has a cost (llmq.attempts.cost_usd).';
 comment on column llmq.llm_requests.reply_to is 'The pgmq queue that gets the result.';
 comment on column llmq.llm_requests.parent_id is 'The request whose tool calls this one answers, or whatever the submitter gave.';
