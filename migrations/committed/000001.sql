@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:c2ff3b2c2ba146acb20c756f814d219c6a424393
+--! Hash: sha1:f871350db02ef4549d3b4ff8a8ce8cdf0468b965
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -247,6 +247,48 @@ comment on column llmq.models.output_tokens_per_minute is 'Tokens of answers in 
 comment on column llmq.models.tokens_per_minute is 'Tokens of prompts and answers together, for providers that count them so.';
 comment on column llmq.models.paused is 'No request is claimed for it while true; routes fall back past it.';
 --! EndIncluded tables/models.sql
+--! Included tables/prices.sql
+-- What a model costs, and since when. Of the rows that hold for a call the choice is made by llmq.price_at().
+create table llmq.prices (
+  model                    text not null references llmq.models (name) on update cascade on delete cascade,
+  source                   text not null default 'manual',
+  valid_from               timestamptz not null default '-infinity',
+  utc_from                 time not null default '00:00',
+  utc_until                time not null default '24:00',
+  min_input_tokens         integer not null default 0,
+  input_per_million        numeric not null,
+  output_per_million       numeric not null,
+  cached_input_per_million numeric,
+  reasoning_per_million    numeric,
+  updated_at               timestamptz not null default now(),
+  constraint prices_pkey primary key (model, source, valid_from, utc_from, utc_until, min_input_tokens),
+  constraint prices_source check (source in ('manual', 'genai-prices')),
+  constraint prices_hours check (utc_from < utc_until),
+  constraint prices_min_input_tokens check (min_input_tokens >= 0),
+  -- numeric knows NaN and infinity, which compare as larger than every number.
+  constraint prices_not_negative check (
+    input_per_million >= 0 and input_per_million < 'infinity' and output_per_million >= 0 and output_per_million < 'infinity'
+    and cached_input_per_million >= 0 and cached_input_per_million < 'infinity'
+    and reasoning_per_million >= 0 and reasoning_per_million < 'infinity'
+  )
+);
+-- The order of preference of llmq.price_at(): the first row that holds is the price.
+create index prices_by_model
+on llmq.prices (model, source desc, valid_from desc, utc_from desc, utc_until, min_input_tokens desc);
+
+comment on table llmq.prices is
+  'What models cost, in US dollars per million tokens. A DBA edits it, or calls llmq.configure_price(); rows of source genai-prices are replaced at every import. Costs already in llmq.attempts stay as they are. To do without a price, delete its row.';
+comment on column llmq.prices.model is 'A name of llmq.models.';
+comment on column llmq.prices.source is 'manual: goes before an imported one. genai-prices: imported from the package of that name by llmq migrate, llmq start and llmq prices --import.';
+comment on column llmq.prices.valid_from is 'Holds for calls that start then or later, until a row of the same source with a later date takes over.';
+comment on column llmq.prices.utc_from is 'For prices that differ by the time of day: holds from this time, in UTC. Of two rows with the same date the one that begins later does, or else ends earlier: rows for some hours go before one for all day.';
+comment on column llmq.prices.utc_until is 'Holds until before this time, in UTC; 24:00 is the end of the day.';
+comment on column llmq.prices.min_input_tokens is 'For tiers of long prompts: holds for a whole call whose input has this many tokens or more, unless a higher tier does.';
+comment on column llmq.prices.input_per_million is 'Of input tokens that were not cached.';
+comment on column llmq.prices.output_per_million is 'Of output tokens, reasoning included.';
+comment on column llmq.prices.cached_input_per_million is 'Of input tokens that the provider had cached; null: as other input.';
+comment on column llmq.prices.reasoning_per_million is 'Of reasoning tokens where they cost something else than other output; null: as output.';
+--! EndIncluded tables/prices.sql
 --! Included tables/model_state.sql
 -- What the claim must know about a model and configuration must not: it changes with every outage.
 --
@@ -583,7 +625,7 @@ comment on column llmq.results.finished_at is 'When it completed, failed or was 
 comment on column llmq.results.error_message is 'Why it failed, or the reason given when it was cancelled.';
 comment on column llmq.results.finish_reason is 'How the model ended: stop, length, tool_calls, content_filter, other.';
 comment on column llmq.results.calls is 'Ledger rows in llmq.attempts.';
-comment on column llmq.results.cost_usd is 'Sum of llmq.attempts.cost_usd; null where no worker reported a cost.';
+comment on column llmq.results.cost_usd is 'Sum of llmq.attempts.cost_usd; null where no call has a cost.';
 --! EndIncluded tables/results.sql
 --! Included tables/attempts.sql
 -- The ledger: one row per call made to a provider, and per call that was lost with its worker.
@@ -630,7 +672,7 @@ comment on column llmq.attempts.status_code is 'HTTP status; null when nothing c
 comment on column llmq.attempts.provider_request_id is 'The provider''s name for the call: quote it to their support.';
 comment on column llmq.attempts.cached_input_tokens is 'Part of input_tokens that the provider had cached.';
 comment on column llmq.attempts.reasoning_tokens is 'Part of output_tokens spent on reasoning.';
-comment on column llmq.attempts.cost_usd is 'As reported by the worker; the orchestrator does not compute it yet.';
+comment on column llmq.attempts.cost_usd is 'US dollars, as reported by the worker, or else computed with the row of llmq.prices that held when the call began; null where there is none or the tokens are not known.';
 --! EndIncluded tables/attempts.sql
 --! Included tables/idempotency_keys.sql
 -- Unique across the partitions of llmq.requests, which a constraint there could not be.
@@ -982,7 +1024,7 @@ comment on column llmq.llm_requests.calls is 'Calls made so far: rows of llmq.at
 comment on column llmq.llm_requests.finish_reason is 'How the model ended: stop, length, tool_calls, content_filter, other.';
 comment on column llmq.llm_requests.repairs is 'What was mended in the answer, in order: think_block, code_fence, extracted_json, repaired_json, coerced, reasked, larger_max_tokens.';
 comment on column llmq.llm_requests.input_tokens is 'Sum over all calls, failed ones included; so are the other token columns and cost_usd.';
-comment on column llmq.llm_requests.cost_usd is 'Null: not computed yet, unless a worker of your own reports it.';
+comment on column llmq.llm_requests.cost_usd is 'US dollars; null until it is finished, and where no call has a cost (llmq.attempts.cost_usd).';
 comment on column llmq.llm_requests.reply_to is 'The pgmq queue that gets the result.';
 comment on column llmq.llm_requests.parent_id is 'The request whose tool calls this one answers, or whatever the submitter gave.';
 --! EndIncluded views/llm_requests.sql
@@ -1744,6 +1786,78 @@ comment on function llmq.check_response_schema(jsonb) is
 $$Internal: response_schema must be null, true, false or a JSON Schema object, else LQ001 with the place of the first fault.
 At most 256 kB and 64 levels deep; $ref only within the schema ("#..."); type, properties, required, items, anyOf, oneOf, allOf and $defs in their right shape, in every schema reached through them. Everything else in it is for the validator.$$;
 --! EndIncluded checks/check_response_schema.sql
+
+-- Costs
+--! Included internal/price_at.sql
+-- The latest date counts first, so that a new price without tiers ends the old tiers too.
+--
+-- Language sql and no settings: it becomes part of the query around it, one probe of prices_by_model for each
+-- call, 3 microseconds. 'manual' is the last source in the order of the alphabet.
+create function llmq.price_at(model text, at timestamptz, input_tokens int) returns setof llmq.prices
+language sql stable parallel safe rows 1
+as $$
+  select p.*
+  from llmq.prices as p
+  where p.model = price_at.model and p.valid_from <= price_at.at
+    and (price_at.at at time zone 'UTC')::time >= p.utc_from and (price_at.at at time zone 'UTC')::time < p.utc_until
+    and p.min_input_tokens <= coalesce(price_at.input_tokens, 0)
+  order by p.source desc, p.valid_from desc, p.utc_from desc, p.utc_until, p.min_input_tokens desc
+  limit 1
+$$;
+comment on function llmq.price_at(text, timestamptz, int) is 'Internal: the row of llmq.prices that holds for a call; none when there is no price.';
+--! EndIncluded internal/price_at.sql
+--! Included internal/cost_of.sql
+-- Cached tokens are part of the input and reasoning tokens part of the output. A provider that reports more of
+-- the part than of the whole is not allowed to make the rest negative.
+--
+-- Language sql and one expression: it becomes part of the query around it.
+create function llmq.cost_of(
+  price llmq.prices, input_tokens int, output_tokens int, cached_input_tokens int, reasoning_tokens int
+) returns numeric
+language sql immutable parallel safe
+as $$
+  select trim_scale(0.000001 * (
+    price.input_per_million * greatest(coalesce(input_tokens, 0) - coalesce(cached_input_tokens, 0), 0)
+    + coalesce(price.cached_input_per_million, price.input_per_million) * coalesce(cached_input_tokens, 0)
+    + price.output_per_million * greatest(coalesce(output_tokens, 0) - coalesce(reasoning_tokens, 0), 0)
+    + coalesce(price.reasoning_per_million, price.output_per_million) * coalesce(reasoning_tokens, 0)
+  ))
+$$;
+comment on function llmq.cost_of(llmq.prices, int, int, int, int) is 'Internal: US dollars for these tokens at this price; null without a price.';
+--! EndIncluded internal/cost_of.sql
+--! Included internal/call_cost.sql
+-- PL/pgSQL, so that the plan of the look-up is kept for the session: before 18 a function in SQL is planned
+-- anew by every statement that calls it.
+create function llmq.call_cost(
+  lane                int,
+  at                  timestamptz,
+  input_tokens        int,
+  output_tokens       int,
+  cached_input_tokens int = 0,
+  reasoning_tokens    int = 0
+) returns numeric
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+begin
+  return (
+    select llmq.cost_of(p, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens)
+    from llmq.models as m
+    cross join lateral llmq.price_at(m.name, at, input_tokens) as p
+    where m.lane = call_cost.lane
+  );
+end
+$$;
+comment on function llmq.call_cost(int, timestamptz, int, int, int, int) is
+$$Internal: what a call costs, in US dollars; null when the model has no price at that time.
+lane: llmq.models.lane.
+at: when the call starts.
+input_tokens: all of them, cached ones included.
+output_tokens: all of them, reasoning included.
+cached_input_tokens: the part of input_tokens that the provider had cached.
+reasoning_tokens: the part of output_tokens spent on reasoning.$$;
+--! EndIncluded internal/call_cost.sql
 
 -- Submitting
 --! Included internal/pgmq_ready.sql
@@ -3832,13 +3946,12 @@ begin
     cached_input_tokens, reasoning_tokens, cost_usd
   )
   select
-    h.id, h.calls + o.place, m.name, m.provider, h.worker_id, c.call ->> 'outcome',
-    coalesce((c.call ->> 'started_at')::timestamptz, h.started_at),
+    h.id, h.calls + o.place, m.name, m.provider, h.worker_id, c.call ->> 'outcome', c.started_at,
     coalesce((c.call ->> 'finished_at')::timestamptz, clock_timestamp()),
     (c.call ->> 'latency_ms')::int, (c.call ->> 'first_byte_ms')::int, (c.call ->> 'status_code')::smallint,
     left(c.call ->> 'error_message', 2000), c.call ->> 'provider_request_id', c.call ->> 'finish_reason',
-    c.call ->> 'output_mode', (c.call ->> 'input_tokens')::int, (c.call ->> 'output_tokens')::int,
-    (c.call ->> 'cached_input_tokens')::int, (c.call ->> 'reasoning_tokens')::int, (c.call ->> 'cost_usd')::numeric
+    c.call ->> 'output_mode', c.input_tokens, c.output_tokens, c.cached_input_tokens, c.reasoning_tokens,
+    coalesce(c.cost_usd, llmq.cost_of(p, c.input_tokens, c.output_tokens, c.cached_input_tokens, c.reasoning_tokens))
   from unnest(held) as h
   join (
     -- A function in the select list hands over its rows one by one; in FROM it would fill and drop a tuple
@@ -3846,8 +3959,18 @@ begin
     select o.request_id, o.claim_id, o.calls, generate_series(1, jsonb_array_length(o.calls)) as place
     from jsonb_to_recordset(outcomes) as o (request_id uuid, claim_id bigint, calls jsonb)
   ) as o on o.request_id = h.id and (o.claim_id is null or o.claim_id = h.claim_id)
-  cross join lateral (select o.calls -> (o.place - 1) as call offset 0) as c
-  left join llmq.models as m on m.lane = h.lane;
+  cross join lateral (select o.calls -> (o.place - 1) as call offset 0) as j
+  cross join lateral (
+    select
+      j.call, coalesce((j.call ->> 'started_at')::timestamptz, h.started_at) as started_at,
+      (j.call ->> 'input_tokens')::int as input_tokens, (j.call ->> 'output_tokens')::int as output_tokens,
+      (j.call ->> 'cached_input_tokens')::int as cached_input_tokens,
+      (j.call ->> 'reasoning_tokens')::int as reasoning_tokens, (j.call ->> 'cost_usd')::numeric as cost_usd
+    offset 0
+  ) as c
+  left join llmq.models as m on m.lane = h.lane
+  left join lateral llmq.price_at(m.name, c.started_at, c.input_tokens) as p
+    on c.cost_usd is null and (c.input_tokens is not null or c.output_tokens is not null);
 end
 $$;
 comment on function llmq.write_attempts(llmq.queue[], jsonb) is 'Internal: ledger rows for the calls that outcomes carry; held are the queue rows as they were during the call.';
@@ -5573,6 +5696,80 @@ tokens_per_minute: tokens of prompts and answers together, where the provider co
 Errors: LQ001, LQ003 unknown provider.
 Example: select llmq.configure_model('small', 'groq', 'llama-3.1-8b-instant', context_window => 131072);$$;
 --! EndIncluded operator/configure_model.sql
+--! Included operator/configure_price.sql
+create function llmq.configure_price(
+  model                    text,
+  input_per_million        numeric = null,
+  output_per_million       numeric = null,
+  cached_input_per_million numeric = null,
+  valid_from               timestamptz = null,
+  min_input_tokens         int = 0,
+  reasoning_per_million    numeric = null,
+  utc_from                 time = '00:00',
+  utc_until                time = '24:00'
+) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+  v_from timestamptz := valid_from;
+begin
+  if not exists (select from llmq.models as m where m.name = model) then
+    raise exception using errcode = 'LQ003', message = format('model %s is not configured', coalesce(quote_literal(model), 'null')),
+      hint = 'Add it with llmq.configure_model().';
+  end if;
+  -- Two that configure the same price at once would both find none.
+  perform pg_advisory_xact_lock(hashtextextended('llmq.prices', 0));
+  if v_from is null then
+    select coalesce(max(p.valid_from), '-infinity') into v_from
+    from llmq.prices as p
+    where p.model = configure_price.model and p.source = 'manual' and p.valid_from <= now()
+      and p.utc_from = configure_price.utc_from and p.utc_until = configure_price.utc_until
+      and p.min_input_tokens = configure_price.min_input_tokens;
+  end if;
+  update llmq.prices as p
+  set input_per_million = coalesce(configure_price.input_per_million, p.input_per_million),
+      output_per_million = coalesce(configure_price.output_per_million, p.output_per_million),
+      cached_input_per_million = coalesce(configure_price.cached_input_per_million, p.cached_input_per_million),
+      reasoning_per_million = coalesce(configure_price.reasoning_per_million, p.reasoning_per_million),
+      updated_at = now()
+  where p.model = configure_price.model and p.source = 'manual' and p.valid_from = v_from
+    and p.utc_from = configure_price.utc_from and p.utc_until = configure_price.utc_until
+    and p.min_input_tokens = configure_price.min_input_tokens;
+  if not found then
+    if input_per_million is null or output_per_million is null then
+      raise exception using errcode = 'LQ001',
+        message = format('the price of model %s is new and needs input_per_million and output_per_million', quote_literal(model)),
+        hint = 'select llmq.configure_price(''my-model'', 0.25, 2); -- US dollars per million tokens';
+    end if;
+    insert into llmq.prices (
+      model, valid_from, utc_from, utc_until, min_input_tokens, input_per_million, output_per_million,
+      cached_input_per_million, reasoning_per_million
+    ) values (
+      model, v_from, utc_from, utc_until, min_input_tokens, input_per_million, output_per_million,
+      cached_input_per_million, reasoning_per_million
+    );
+  end if;
+exception when check_violation or not_null_violation then
+  raise exception using errcode = 'LQ001', message = format('price of model %s: %s', quote_literal(model), sqlerrm),
+    hint = 'Prices are US dollars per million tokens, 0 or more; min_input_tokens is 0 or more; utc_from is before utc_until.';
+end
+$$;
+comment on function llmq.configure_price(text, numeric, numeric, numeric, timestamptz, int, numeric, time, time) is
+$$Sets what a model costs; goes before an imported price. An argument left out keeps what is there. Costs in the ledger stay as they are. To take a price away, delete it from llmq.prices.
+model: a name of llmq.models.
+input_per_million: US dollars per million input tokens that were not cached; needed for a new price.
+output_per_million: US dollars per million output tokens, reasoning included; needed for a new price.
+cached_input_per_million: US dollars per million cached input tokens; null: as other input.
+valid_from: holds for calls that start then or later; null: changes the price that holds now, or sets one for all time.
+min_input_tokens: a tier for long prompts: holds for a whole call whose input has this many tokens or more.
+reasoning_per_million: US dollars per million reasoning tokens, where they are not priced as other output.
+utc_from: a price for some hours of the day: from then, in UTC.
+utc_until: until before then, in UTC; 24:00 is the end of the day.
+Errors: LQ001, LQ003 unknown model.
+Example: select llmq.configure_price('small', 0.25, 2, cached_input_per_million => 0.025, valid_from => '2027-01-01');$$;
+--! EndIncluded operator/configure_price.sql
 --! Included operator/configure_route.sql
 create function llmq.configure_route(
   complexity     text,
@@ -6531,7 +6728,7 @@ begin
         execute 'grant select on llmq.settings, llmq.providers, llmq.models, llmq.routes, llmq.shared_queues, llmq.workers, llmq.model_state, llmq.queue_depth to llmq_worker';
       when 'llmq_reader' then
         execute format('grant select (%s) on llmq.llm_requests to llmq_reader', v_small);
-        execute format('grant select on %s, llmq.attempts, llmq.workers, llmq.models, llmq.providers, llmq.routes, llmq.model_state, llmq.settings to llmq_reader', v_views);
+        execute format('grant select on %s, llmq.attempts, llmq.workers, llmq.models, llmq.prices, llmq.providers, llmq.routes, llmq.model_state, llmq.settings to llmq_reader', v_views);
       else null;
     end case;
     v_granted := v_granted || v_role;
