@@ -60,7 +60,9 @@ export function createSharedQueueLoop(options: SharedQueueLoopOptions): SharedQu
     await Promise.all(draining.values());
   }
 
+  /** A stop may come while the queues are looked for: none is begun any more. */
   function begin(queueName: string): void {
+    if (stopping.signal.aborted) return;
     if (draining.has(queueName) || performance.now() < (troubles.get(queueName)?.notBefore ?? 0)) return;
     draining.set(
       queueName,

@@ -119,7 +119,7 @@ describe.skipIf(!testServer().hasPgmq)("shared queues", () => {
     });
     await createQueue(database, "beside");
     const ids = await send(database, "hanging", numbers(4));
-    loops.start({ handlerTimeoutMs: 400 });
+    loops.start({ handlerTimeoutMs: 1_500 });
     await waitForBackend(database, { queryContains: "handle_shared_queue", waitEvent: "PgSleep" });
     await send(database, "beside", numbers(1));
     await eventually(async () => (await handled(database, "beside")).length === 1);
@@ -191,6 +191,24 @@ describe.skipIf(!testServer().hasPgmq)("shared queues", () => {
     expect((await handled(database, "stopping")).length).toBe(1);
     loop.start();
     expect(await left(database, "stopping")).toBe(2);
+  });
+
+  test("a stop that overtakes the look for queues begins none of them", async () => {
+    await createQueue(database, "overtaken");
+    await send(database, "overtaken", numbers(1));
+    const pool = database.pool();
+    const query = pool.query.bind(pool) as (text: string, values?: unknown[]) => Promise<never>;
+    const answered = Promise.withResolvers<void>();
+    pool.query = (async (text: string, values?: unknown[]) => {
+      const result = await query(text, values);
+      await answered.promise;
+      return result;
+    }) as typeof pool.query;
+    const { loop } = loops.start({ pool });
+    const stopped = loop.stop();
+    answered.resolve();
+    await stopped;
+    expect(await left(database, "overtaken")).toBe(1);
   });
 
   test("aborting the signal stops the loop", async () => {
