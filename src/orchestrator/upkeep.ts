@@ -8,7 +8,7 @@ const MAINTAIN_MS = 1_000;
 const SETTINGS_MS = 5_000;
 const HOUR_MS = 3_600_000;
 const HEARTBEAT_RETRY_MS = 250;
-/** After an outage all heartbeats are old; so long everybody has to say that he lives before one is given up. */
+/** After an outage or a standstill all heartbeats are old; so long everybody may say that he lives. */
 const AFTER_OUTAGE_MS = 5_000;
 
 export type Upkeep = {
@@ -32,14 +32,23 @@ export function createUpkeep(options: UpkeepOptions): Upkeep {
   const { database, membership, heartbeatIntervalMs, retentionDays, stopping, logger } = options;
   let settings: RuntimeSettings | null = null;
   let maintainFrom = Number.NEGATIVE_INFINITY;
+  /** By the wall clock: the other one may stop while a machine sleeps. */
+  let aliveAt = Date.now();
 
   async function readSettings(): Promise<void> {
     settings = await database.settings();
   }
 
+  /** After a stall (a busy machine, a laptop asleep) every heartbeat is old, this process's own among them. */
+  function hasStoodStill(): boolean {
+    return Date.now() - aliveAt > 2 * heartbeatIntervalMs;
+  }
+
   async function heartbeat(): Promise<void> {
+    if (hasStoodStill()) maintainFrom = performance.now() + AFTER_OUTAGE_MS;
     try {
       await membership.heartbeat();
+      aliveAt = Date.now();
     } catch (error) {
       maintainFrom = performance.now() + AFTER_OUTAGE_MS;
       throw error;
@@ -48,6 +57,7 @@ export function createUpkeep(options: UpkeepOptions): Upkeep {
 
   async function maintain(): Promise<void> {
     if (performance.now() < maintainFrom) return;
+    if (hasStoodStill()) return heartbeat();
     try {
       const done = await database.maintain();
       if (done !== null && done.recovered > 0) {
@@ -89,6 +99,7 @@ export function createUpkeep(options: UpkeepOptions): Upkeep {
     },
     readSettings,
     start() {
+      aliveAt = Date.now();
       for (const periodic of periodics) periodic.start();
     },
     async stop() {
