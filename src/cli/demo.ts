@@ -18,6 +18,7 @@ import { untilAborted } from "./start.ts";
 
 export type DemoOptions = { keep?: boolean };
 
+/** At least; the provider stays down until a request has met it so. */
 const OUTAGE_MS = 1_500;
 const REAL_DEADLINE_MS = 60_000;
 
@@ -90,15 +91,19 @@ async function tellStories(
   const { config, out, stopSignal } = context;
   setMaxListeners(SCENARIOS.length + 5, stopSignal);
   const startedAt = performance.now();
-  const tell = (scenario: Scenario, text: string) =>
+  const wasDown = Promise.withResolvers<void>();
+  const tell = (scenario: Scenario, text: string) => {
     out.line(eventLine(performance.now() - startedAt, scenario.title, text));
-  const recovery = sleep(OUTAGE_MS, undefined, { signal: stopSignal })
+    if (scenario.submit.model === "recovering" && text.startsWith("pending")) wasDown.resolve();
+  };
+  const recovery = Promise.all([sleep(OUTAGE_MS, undefined, { signal: stopSignal }), wasDown.promise])
     .then(() => outage.recover())
     .catch(() => undefined);
   const scenarios = SCENARIOS.map((scenario) => chooseModel(scenario, config.keys.length > 0));
   const stories = await Promise.all(
     scenarios.map((scenario) => runScenario(pool, scenario, tell, stopSignal)),
   );
+  wasDown.resolve();
   await recovery;
   return stories;
 }

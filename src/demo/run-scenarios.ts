@@ -18,6 +18,8 @@ export type Finished = {
   reasks: number;
 };
 
+const POLL_MS = 30;
+
 export type Story = { scenario: Scenario; turns: Finished[] };
 
 export type Telling = (scenario: Scenario, text: string) => void;
@@ -31,10 +33,12 @@ export async function runScenario(
 ): Promise<Story> {
   let id = await submit(pool, scenario);
   tell(scenario, "submitted");
-  const cancel = cancelLater(pool, scenario, id);
-  const turns = [await follow(pool, scenario, id, tell, signal)];
-  await cancel;
-  const calls = toolCalls(turns[0]);
+  const [first] = await Promise.all([
+    follow(pool, scenario, id, tell, signal),
+    cancelLater(pool, scenario, id, signal),
+  ]);
+  const turns = [first];
+  const calls = toolCalls(first);
   if (scenario.toolResult !== undefined && calls.length > 0) {
     tell(scenario, `calls ${calls.map((call) => call.tool_name).join(", ")}; handing back the results`);
     const results = calls.map((call) => ({ id: call.id, result: scenario.toolResult }));
@@ -57,10 +61,16 @@ async function submit(pool: Pool, scenario: Scenario): Promise<string> {
   return rows[0].id;
 }
 
-async function cancelLater(pool: Pool, scenario: Scenario, id: string): Promise<void> {
+async function cancelLater(pool: Pool, scenario: Scenario, id: string, signal: AbortSignal): Promise<void> {
   if (scenario.cancelAfterMs === undefined) return;
-  await sleep(scenario.cancelAfterMs);
+  while ((await statusOf(pool, id)) === "pending") await sleep(POLL_MS, undefined, { signal });
+  await sleep(scenario.cancelAfterMs, undefined, { signal });
   await pool.query("select llmq.cancel_llm_request($1, 'changed my mind')", [id]);
+}
+
+async function statusOf(pool: Pool, id: string): Promise<string> {
+  const { rows } = await pool.query("select llmq.status_of($1) as status", [id]);
+  return rows[0].status;
 }
 
 async function follow(
@@ -82,7 +92,7 @@ async function follow(
     if (state !== seen && state !== "pending") tell(scenario, state);
     seen = state;
     if (now.status !== "pending" && now.status !== "processing") return now;
-    await sleep(30, undefined, { signal });
+    await sleep(POLL_MS, undefined, { signal });
   }
 }
 

@@ -10,6 +10,7 @@ export type Scenario = {
   realToo?: boolean;
   /** Given back for each tool call; the next turn is submitted with llmq.submit_tool_results. */
   toolResult?: unknown;
+  /** Cancelled when it has run for so long. */
   cancelAfterMs?: number;
   /** How it must end; null: as the real model pleases. */
   expect: { status: "completed" | "failed" | "cancelled"; errorType?: string } | null;
