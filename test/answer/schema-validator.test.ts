@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createSchemaValidator, schemaHash } from "../../src/answer/schema-validator.ts";
 import { describeViolations, MAX_VIOLATIONS } from "../../src/answer/violations.ts";
 
-const validator = createSchemaValidator({ checkTimeoutMs: 100 });
+const validator = createSchemaValidator({ checkTimeoutMs: 1_000 });
 
 function check(schema: unknown, value: unknown) {
   const compiled = validator.compile(schema);

@@ -33,10 +33,10 @@ test("an orchestrator under npm stops in order when npm is ended, which passes n
   );
   const [first] = await once(createInterface({ input: parent.stdout }), "line");
   const workers = () => database.query("select id from llmq.workers where info ? 'version'");
-  await eventually(async () => (await workers()).length === 1, { timeoutMs: 30_000 });
+  await eventually(async () => (await workers()).length === 1);
   parent.kill("SIGTERM");
-  await eventually(async () => (await workers()).length === 0, { timeoutMs: 30_000 });
-  await eventually(() => isGone(Number(first)), { timeoutMs: 30_000 });
+  await eventually(async () => (await workers()).length === 0);
+  await eventually(() => isGone(Number(first)));
   expect(await workers()).toEqual([]);
 });
 

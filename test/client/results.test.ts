@@ -13,6 +13,10 @@ beforeAll(async () => {
 afterEach(() => clients.closeAll());
 afterAll(() => database.drop());
 
+/** Clear of the time by which the two clocks may be misjudged: as long as reading the database's takes. */
+const makeOlder = () =>
+  database.query("update llmq.results set finished_at = finished_at - interval '1 minute'");
+
 describe.each([
   ["with notifications", {}],
   ["by polling alone", { listen: false }],
@@ -22,8 +26,7 @@ describe.each([
     const agentId = `ada ${JSON.stringify(options)}`;
     const earlier = await client.submit({ ...hello(), agentId });
     await complete(database, earlier, "earlier");
-    // Clear of the milliseconds by which the two clocks may be misjudged.
-    await database.query("update llmq.results set finished_at = finished_at - interval '1 second'");
+    await makeOlder();
     const seen: LlmRequest[] = [];
     const late: LlmRequest[] = [];
     const unsubscribe = client.onResult(agentId, (request) => void seen.push(request));
@@ -36,9 +39,10 @@ describe.each([
     await eventually(() => seen.length >= 3);
     expect(new Set(seen.map((request) => request.id))).toEqual(new Set(ids));
 
+    unsubscribe();
+    unsubscribe();
+    await makeOlder();
     client.onResult(agentId, (request) => void late.push(request));
-    unsubscribe();
-    unsubscribe();
     const last = await client.submit({ ...hello(), agentId });
     await complete(database, last);
     await eventually(() => late.length > 0);

@@ -193,8 +193,11 @@ describe("when the connection is lost", () => {
     await heard(told, "polling");
     proxy.thaw();
     await connectedTimes(told, 2);
-    await notify("llmq_test", "after");
-    await heard(told, "llmq_test=after");
+    // Again and again: with limits this tight a busy machine loses connections that are well.
+    await eventually(async () => {
+      await notify("llmq_test", "after");
+      return told.includes("llmq_test=after");
+    });
     expect(log[1]).toMatchObject([{ err: { message: "Query read timeout" } }, expect.any(String)]);
     await eventually(() => proxy.open === 1, { what: "the end of the half-open connection" });
   });
@@ -205,7 +208,7 @@ describe("when the connection is lost", () => {
       connectionString: proxy.url(database.url),
       channels: ["one", "two"],
       // Long enough for the statement to reach the server between two checks.
-      healthCheckMs: 300,
+      healthCheckMs: 1_000,
     });
     await listener.start();
     for (const [round, sql] of ['unlisten "two"', "unlisten *"].entries()) {
@@ -374,7 +377,7 @@ describe("stop", () => {
     const connections = times(told, "connected");
     await letOthersTry();
     expect(times(told, "connected")).toBe(connections);
-    expect(await backends()).toEqual([]);
+    await eventually(async () => (await backends()).length === 0);
   });
 
   it("of a half-open connection does not wait for the other side", async () => {

@@ -88,7 +88,7 @@ describe("cancelling in SQL", () => {
 describe("a deadline", () => {
   test("during the call closes the connection and fails the request", async () => {
     await running.start({ url: database.url });
-    const id = await submit(database, { model: "hangs", deadline: inSeconds(1.5) });
+    const id = await submit(database, { model: "hangs", deadline: inSeconds(3) });
     await eventually(() => server.calls.length === 1);
     await server.calls[0]?.hungUp;
     expect(await untilStatus(database, id)).toMatchObject({
@@ -102,7 +102,7 @@ describe("a deadline", () => {
   test("that passes in the queue fails the request without a call", async () => {
     await database.query("select llmq.configure_model('hangs', paused => true)");
     await running.start({ url: database.url });
-    const id = await submit(database, { model: "hangs", deadline: inSeconds(1) });
+    const id = await submit(database, { model: "hangs", deadline: inSeconds(3) });
     expect(await untilStatus(database, id)).toMatchObject({
       status: "failed",
       error_type: "deadline_exceeded",
@@ -116,7 +116,7 @@ describe("a deadline", () => {
       `update llmq.settings set value = '"1 hour"' where name in ('retry_base', 'retry_max')`,
     );
     await running.start({ url: database.url });
-    const id = await submit(database, { sim: { error: { status: 500 } }, deadline: inSeconds(1.5) });
+    const id = await submit(database, { sim: { error: { status: 500 } }, deadline: inSeconds(3) });
     expect(await untilStatus(database, id)).toMatchObject({ error_type: "deadline_exceeded", calls: 1 });
   });
 

@@ -86,7 +86,7 @@ describe("connections", () => {
 
   test("a claim whose answer is lost on the way is given back, and runs", async () => {
     const { pool, lost } = losingPool((text, rows) => text.includes("claim_pending") && rows.length > 0);
-    const { lines } = await running.start({ url: database.url, pool, heartbeatIntervalMs: 250 });
+    const { lines } = await running.start({ url: database.url, pool });
     const id = await submit(database);
     expect(await untilStatus(database, id)).toMatchObject({ status: "completed", attempts: 0, crashes: 0 });
     expect(lost()).toBe(true);
@@ -99,8 +99,8 @@ describe("connections", () => {
     const { lines } = await running.start({ url: database.url, pool });
     const id = await submit(database);
     expect(await untilStatus(database, id)).toMatchObject({ status: "completed", calls: 1 });
-    expect(lost()).toBe(true);
     await eventually(() => lines.some((line) => line.msg.includes("came too late")));
+    expect(lost()).toBe(true);
     await expectConsistent(database, 1);
   });
 });
@@ -151,7 +151,7 @@ describe("outcomes that the database refuses", () => {
 
   test("a request whose every outcome is refused does not stay in processing", async () => {
     await refuse("%");
-    const { lines } = await running.start({ url: database.url, heartbeatIntervalMs: 250 });
+    const { lines } = await running.start({ url: database.url });
     const id = await submit(database, { max_attempts: 1 });
     await eventually(async () => (await ledgerOf(database, id)).includes("released"));
     expect(lines.some((line) => line.msg.includes("refuses every outcome"))).toBe(true);

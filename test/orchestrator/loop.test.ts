@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SchemaVersionError } from "../../src/orchestrator/orchestrator.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
-import { startChatServer } from "./chat-server.ts";
+import { type ChatCall, type ChatServer, startChatServer } from "./chat-server.ts";
 import {
   configureHttp,
   configureSim,
@@ -60,11 +60,9 @@ describe.each([
       ["completed", null],
     ]);
     expect(rows[1]?.parsed_response).toEqual({ a: 0 });
-    expect(orchestrator.stats()).toMatchObject({
-      inFlight: 0,
-      unstored: 0,
-      listenerMode: notify ? "listening" : "off",
-    });
+    // A row is stored a moment before the orchestrator hears of it.
+    await eventually(() => orchestrator.stats().unstored === 0);
+    expect(orchestrator.stats()).toMatchObject({ inFlight: 0, listenerMode: notify ? "listening" : "off" });
     await expectConsistent(database, 5);
   });
 
@@ -104,7 +102,8 @@ describe("waking up", () => {
       return real.query(text, values);
     };
     const pool = { query } as unknown as pg.Pool;
-    await running.start({ url: database.url, pool, pollIntervalMs: never, batchSize: 10 });
+    // Polled now and then: a submit that stalls between its look at the flag and its commit wakes nobody.
+    await running.start({ url: database.url, pool, pollIntervalMs: 2_000, batchSize: 10 });
     await eventually(armed);
     let submitted = 0;
     // It is busy for as long as there is more than it takes at a time.
@@ -204,9 +203,17 @@ describe("concurrency", () => {
 });
 
 test("two orchestrators share 500 requests, and every one is called once", async () => {
-  const server = await startChatServer((call) => call.answer("ok"));
+  const concurrency = 100;
+  const held: ChatCall[] = [];
+  // Nothing is answered before there are more calls than one of them may make.
+  const server: ChatServer = await startChatServer((call) => {
+    held.push(call);
+    if (server.calls.length > concurrency) for (const one of held.splice(0)) one.answer("ok");
+  });
   await configureHttp(database, "http", server.url);
-  const both = await Promise.all([1, 2].map(() => running.start({ url: database.url, batchSize: 10 })));
+  const both = await Promise.all(
+    [1, 2].map(() => running.start({ url: database.url, batchSize: 10, concurrency })),
+  );
   await submitMany(
     database,
     Array.from({ length: 500 }, (_, index) =>

@@ -148,7 +148,8 @@ test("a provider out of quota is left alone with all its models, and said so lou
   const id = await submit(database);
   expect(await untilStatus(database, id)).toMatchObject({ model: "rich", attempts: 0, capacity_waits: 1 });
   expect(poor.calls).toHaveLength(1);
-  expect(lines.find((line) => line.errorClass === "out_of_quota")?.level).toBe(50);
+  const line = await eventually(() => lines.find(({ errorClass }) => errorClass === "out_of_quota"));
+  expect(line.level).toBe(50);
 });
 
 test.each([401, 403])("status %i falls back at once, and the model is left alone", async (status) => {
@@ -159,7 +160,8 @@ test.each([401, 403])("status %i falls back at once, and the model is left alone
   const id = await submit(database);
   expect(await untilStatus(database, id)).toMatchObject({ model: "open", attempts: 0 });
   expect(locked.calls).toHaveLength(1);
-  expect(lines.find((line) => line.errorClass === "configuration")?.level).toBe(50);
+  const line = await eventually(() => lines.find(({ errorClass }) => errorClass === "configuration"));
+  expect(line.level).toBe(50);
 });
 
 test("an answer that stays invalid goes on to the next model, and the last one's is kept", async () => {

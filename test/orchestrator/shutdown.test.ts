@@ -37,13 +37,14 @@ afterEach(async () => {
 const workers = () => database.query("select id from llmq.workers");
 
 test("calls in flight may finish within the grace time, and nothing new is begun", async () => {
-  const { orchestrator, started } = await running.start({ url: database.url });
-  const ids = await submitMany(database, [request({ model: "http" }), request({ model: "http" })]);
+  const { orchestrator } = await running.start({ url: database.url });
+  const saying = (content: string) => request({ model: "http", messages: [{ role: "user", content }] });
+  const ids = await submitMany(database, ["first", "second"].map(saying));
   await eventually(() => chat.calls.length === 2);
   const stopped = orchestrator.stop(60_000);
   const late = await submit(database, { model: "http" });
   chat.calls[0]?.answer("one");
-  await untilStatus(database, ids[started[0]?.id === ids[0] ? 0 : 1] as string, "completed");
+  await untilStatus(database, ids[chat.calls[0]?.said === "first" ? 0 : 1] as string, "completed");
   expect(await workers()).toHaveLength(1);
   chat.calls[1]?.answer("two");
   await stopped;

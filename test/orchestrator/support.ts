@@ -125,7 +125,6 @@ export function untilStatus(
   database: Pick<TestDatabase, "query">,
   id: string,
   status?: string,
-  timeoutMs = 20_000,
 ): Promise<Row> {
   return eventually(
     async () => {
@@ -133,22 +132,18 @@ export function untilStatus(
       const there = status === undefined ? row.finished_at !== null : row.status === status;
       return there ? row : undefined;
     },
-    { what: `request ${id} in status ${status ?? "finished"}`, timeoutMs },
+    { what: `request ${id} in status ${status ?? "finished"}` },
   );
 }
 
-export function untilFinished(
-  database: Pick<TestDatabase, "query">,
-  count: number,
-  timeoutMs = 30_000,
-): Promise<true> {
+export function untilFinished(database: Pick<TestDatabase, "query">, count: number): Promise<true> {
   return eventually(
     async () => {
       const [row] = await database.query("select count(*)::int as n from llmq.results");
       if (row?.n === count) return true as const;
       throw new Error(`${row?.n} of ${count} are finished`);
     },
-    { what: `${count} finished requests`, timeoutMs },
+    { what: `${count} finished requests` },
   );
 }
 

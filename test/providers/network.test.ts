@@ -129,9 +129,9 @@ describe("time limits", () => {
       response.writeHead(200, { "content-type": "application/json" });
       response.write(FULL.slice(0, 40));
     });
-    const outcome = asError(await callOnce({ baseUrl: server.url, timeouts: { totalMs: 200 } }));
+    const outcome = asError(await callOnce({ baseUrl: server.url, timeouts: { totalMs: 2_000 } }));
     expect(outcome).toMatchObject({ errorClass: "transient", facts: { statusCode: 200 } });
-    expect(outcome.message).toMatch(/no complete answer within 200 ms/);
+    expect(outcome.message).toMatch(/no complete answer within 2000 ms/);
   });
 
   test("a peer that never shakes hands ends at the limit for connecting", async () => {
@@ -153,7 +153,9 @@ describe("time limits", () => {
     const { facts, text } = asAnswer(await callOnce({ baseUrl: server.url }));
     expect(text).toBe("hi there");
     expect(facts.firstByteMs).toBeGreaterThanOrEqual(25);
-    expect(facts.latencyMs).toBeGreaterThanOrEqual((facts.firstByteMs ?? 0) + 25);
+    // A process that stalls between the two parts gets both at once.
+    expect(facts.firstByteMs).toBeLessThanOrEqual(facts.latencyMs);
+    expect(facts.latencyMs).toBeGreaterThanOrEqual(55);
   });
 });
 

@@ -243,7 +243,9 @@ describe("the low-water mark", () => {
 
   test("maintain sweeps, once a second whoever calls it", async () => {
     await database.query("update llmq.sweep_state set swept_at = '-infinity'");
-    expect(await callOne(on, "maintain")).toEqual({
+    // In one statement: a second may pass on the way from one to the next.
+    const [row] = await database.query("select llmq.maintain() as first, llmq.maintain() as second");
+    expect(row?.first).toEqual({
       recovered: 0,
       expired: 0,
       fallen_back: 0,
@@ -252,7 +254,7 @@ describe("the low-water mark", () => {
       compacted: 0,
       swept: expect.any(Number),
     });
-    expect(await callOne(on, "maintain")).toBeNull();
+    expect(row?.second).toBeNull();
   });
 
   test("maintain goes on while somebody's claim is not committed", async () => {

@@ -90,6 +90,8 @@ export async function startTcpProxy(target?: string): Promise<TcpProxy> {
 
 /** The simple query message of PostgreSQL's protocol; the answer ends with ReadyForQuery (Z, 5, I). */
 function injectQuery(client: Socket, upstream: Socket, sql: string): Promise<void> {
+  // What the client asks meanwhile waits, or its answer would be taken for this one's.
+  client.unpipe(upstream);
   upstream.unpipe(client);
   const text = Buffer.from(`${sql}\0`);
   const header = Buffer.alloc(5);
@@ -102,6 +104,7 @@ function injectQuery(client: Socket, upstream: Socket, sql: string): Promise<voi
       if (!answer.subarray(-6).equals(Buffer.from("Z\0\0\0\u0005I", "latin1"))) return;
       upstream.off("data", onData);
       upstream.pipe(client);
+      client.pipe(upstream);
       resolve();
     };
     upstream.on("data", onData);
