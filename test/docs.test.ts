@@ -21,6 +21,7 @@ const run = promisify(execFile);
 const PAGES = [
   "README.md",
   "docs/design.md",
+  "docs/limits.md",
   "docs/operations.md",
   "docs/providers.md",
   "docs/sql-api.md",
