@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:f871350db02ef4549d3b4ff8a8ce8cdf0468b965
+--! Hash: sha1:2324ddfde8069b1aec8260bd9775117b821daad9
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -2821,7 +2821,7 @@ returns table (
   requests bigint, recent_requests bigint, input_tokens bigint, output_tokens bigint, in_flight bigint,
   oldest_start timestamptz
 )
-language plpgsql stable
+language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -6702,7 +6702,7 @@ declare
     'sweep_llm_requests', 'cleanup_llm_requests', 'ensure_partitions', 'handle_shared_queue', 'read_external_results',
     'settle_external_results', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'
   ];
-  v_reader constant text[] := array['hidden_agents', 'caller', 'may_use_agent', 'uuid_v7_floor', 'uuid_v7_time', 'schema_version', 'result_channel'];
+  v_reader constant text[] := array['hidden_agents', 'caller', 'may_use_agent', 'uuid_v7_floor', 'uuid_v7_time', 'schema_version', 'result_channel', 'meter_use', 'agent_spent'];
   v_small constant text :=
     'id, agent_id, task_type, complexity, status, published_at, error_message, created_at, updated_at, error_type, priority, '
     'run_at, deadline, started_at, finished_at, model, provider, attempts, max_attempts, capacity_waits, reasks, crashes, '
@@ -6728,7 +6728,7 @@ begin
         execute 'grant select on llmq.settings, llmq.providers, llmq.models, llmq.routes, llmq.shared_queues, llmq.workers, llmq.model_state, llmq.queue_depth to llmq_worker';
       when 'llmq_reader' then
         execute format('grant select (%s) on llmq.llm_requests to llmq_reader', v_small);
-        execute format('grant select on %s, llmq.attempts, llmq.workers, llmq.models, llmq.prices, llmq.providers, llmq.routes, llmq.model_state, llmq.settings to llmq_reader', v_views);
+        execute format('grant select on %s, llmq.attempts, llmq.workers, llmq.models, llmq.prices, llmq.providers, llmq.routes, llmq.agents, llmq.model_state, llmq.lane_meters, llmq.usage, llmq.agent_spend, llmq.settings to llmq_reader', v_views);
       else null;
     end case;
     v_granted := v_granted || v_role;

@@ -5,7 +5,7 @@ returns table (
   requests bigint, recent_requests bigint, input_tokens bigint, output_tokens bigint, in_flight bigint,
   oldest_start timestamptz
 )
-language plpgsql stable
+language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
