@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:2324ddfde8069b1aec8260bd9775117b821daad9
+--! Hash: sha1:e878f9807ec1a9a0ab7024a8eb7da84a05cee132
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -6053,6 +6053,8 @@ declare
   v_least interval := (select min(r.fallback_after) from llmq.routes as r);
   v_mark  record;
   v_row   record;
+  v_model record;
+  v_late  llmq.queue;
   v_moved int := 0;
 begin
   if v_least is not null then
@@ -6075,16 +6077,16 @@ begin
       end loop;
     end loop;
   end if;
-  for v_mark in select s.lane, s.cooling_until from llmq.model_state as s where s.cooling_until > clock_timestamp() order by s.lane loop
-    for v_row in
-      select q as held
+  for v_model in select s.lane, s.cooling_until from llmq.model_state as s where s.cooling_until > clock_timestamp() order by s.lane loop
+    for v_late in
+      select q.*
       from llmq.queue as q
-      where q.deadline <= v_mark.cooling_until and q.lane = v_mark.lane and q.status = 'pending' and not q.pinned
+      where q.deadline <= v_model.cooling_until and q.lane = v_model.lane and q.status = 'pending' and not q.pinned
       order by q.deadline
       limit max_requests
       for update skip locked
     loop
-      v_moved := v_moved + llmq.pass_over(v_row.held, format('cools down until %s, past the deadline', v_mark.cooling_until))::int;
+      v_moved := v_moved + llmq.pass_over(v_late, format('cools down until %s, past the deadline', v_model.cooling_until))::int;
     end loop;
   end loop;
   return v_moved;

@@ -163,6 +163,92 @@ describe("a pause", () => {
   });
 });
 
+describe("a budget", () => {
+  // 1 USD per answer of 1,000 tokens.
+  const request = { agent_id: "a", settings: { max_tokens: 1_000 } };
+  const answered = { input_tokens: 0, output_tokens: 1_000 };
+
+  beforeEach(async () => {
+    for (const model of ["m", "n"])
+      await callOne(on, "configure_price", { model, input_per_million: 0, output_per_million: 1_000 });
+  });
+
+  test("what it covers starts, the rest is held until the next day, and it is what calls really cost that counts", async () => {
+    await callOne(on, "configure_agent", { agent_id: "a", daily_budget_usd: 3.5 });
+    await submitMany(9, request);
+    const first = await claim(on);
+    expect(first).toHaveLength(3);
+    expect(await holds()).toEqual([{ hold: "agent_budget", count: 6 }]);
+    const [id] = await database.query("select id from llmq.queue where hold is not null limit 1");
+    const explained = await callOne<{ why: string }>(on, "explain_llm_request", { request_id: id?.id });
+    expect(explained.why).toContain("3.0000 of 3.5 USD today");
+    await complete(first, { ...answered, output_tokens: 500 });
+    expect(await claim(on)).toHaveLength(2);
+    const [cost] = await database.query("select sum(cost_usd)::float as usd from llmq.results");
+    expect(cost?.usd).toBe(1.5);
+    await passTime(database, 86_400);
+    await callOne(on, "release_llm_holds");
+    expect(await claim(on)).toHaveLength(3);
+  });
+
+  test("claims at the same moment cannot overspend it together", async () => {
+    await callOne(on, "configure_agent", { agent_id: "a", daily_budget_usd: 2 });
+    await submitMany(3, { ...request, model: "m" });
+    await submitMany(3, { ...request, model: "n" });
+    await on.query("begin");
+    expect(await claim(on, { models: ["m"] })).toHaveLength(2);
+    expect(await claim(other, { models: ["n"] })).toHaveLength(0);
+    await on.query("commit");
+    expect(await claim(other, { models: ["n"] })).toHaveLength(0);
+  });
+
+  test("of a month holds beside that of a day", async () => {
+    await callOne(on, "configure_agent", { agent_id: "a", daily_budget_usd: 5, monthly_budget_usd: 2 });
+    await submitMany(4, request);
+    expect(await claim(on)).toHaveLength(2);
+  });
+
+  test("that is spent fails the request, if the agent is set to", async () => {
+    await callOne(on, "configure_agent", { agent_id: "a", daily_budget_usd: 1, over_budget: "fail" });
+    await submitMany(3, request);
+    expect(await claim(on)).toHaveLength(1);
+    const rows = await database.query("select status, error_type, calls from llmq.results");
+    expect(rows).toEqual([
+      { status: "failed", error_type: "budget_exceeded", calls: 0 },
+      { status: "failed", error_type: "budget_exceeded", calls: 0 },
+    ]);
+  });
+
+  test("gets back what a call that was refused had reserved", async () => {
+    await callOne(on, "configure_agent", { agent_id: "a", daily_budget_usd: 1 });
+    await submitMany(2, request);
+    const [taken] = await claim(on);
+    const failure = {
+      error_class: "bad_request",
+      error_message: "no",
+      calls: [{ outcome: "bad_request", status_code: 400 }],
+    };
+    await call(on, "fail_llm_requests", {
+      failures: [{ request_id: taken?.id, claim_id: taken?.claim_id, ...failure }],
+    });
+    expect(await claim(on)).toHaveLength(1);
+  });
+
+  test("is not touched by models without a price, and its sums survive being put together", async () => {
+    await database.query("delete from llmq.prices where model = 'n'");
+    await callOne(on, "configure_agent", { agent_id: "a", daily_budget_usd: 300 });
+    await submitMany(2, { ...request, model: "n" });
+    await complete(await claim(on), answered);
+    expect(Number(await callOne(on, "agent_spent", { agent_id: "a", period: "day" }))).toBe(0);
+    await submitMany(210, request);
+    for (let n = 0; n < 210; n += 1) await complete(await claim(on, { max_requests: 1 }), answered);
+    expect(await callOne<number>(on, "compact_usage")).toBeGreaterThan(0);
+    expect(Number(await callOne(on, "agent_spent", { agent_id: "a", period: "day" }))).toBe(210);
+    const [rows] = await database.query("select count(*)::int from llmq.agent_spend");
+    expect(rows?.count).toBeLessThan(10);
+  });
+});
+
 describe("a shared call", () => {
   const share = { settings: { share: true, temperature: 0 } };
   const results = () =>
