@@ -17,8 +17,13 @@ export type Explanation = {
   route?: string[];
   run_at?: string;
   deadline?: string;
+  /** agent_paused, agent_concurrency, agent_budget, route_paused or shared. */
+  held?: string;
   cooling_until?: string;
   ahead?: number;
+  starts_per_minute?: number;
+  estimated_start?: string;
+  limits?: ExplainedLimit[];
   error_type?: string;
   error_message?: string;
   attempts?: number;
@@ -27,6 +32,21 @@ export type Explanation = {
   reasks?: number;
   crashes?: number;
   calls?: ExplainedCall[];
+};
+
+/** Limits of a model or of a provider, and what is used of them. */
+type ExplainedLimit = {
+  model?: string;
+  provider?: string;
+  requests_per_minute?: number;
+  requests: number;
+  input_tokens_per_minute?: number;
+  input_tokens: number;
+  output_tokens_per_minute?: number;
+  output_tokens: number;
+  tokens_per_minute?: number;
+  max_concurrency?: number;
+  in_flight: number;
 };
 
 type ExplainedCall = {
@@ -80,6 +100,10 @@ function explanationLines({ out }: CommandContext, it: Explanation): string[] {
       "ahead",
       it.ahead === undefined ? undefined : `${count(it.ahead)}${it.ahead >= 10_000 ? " or more" : ""}`,
     ),
+    ...fact("starts", estimate(it)),
+    ...(it.limits ?? []).flatMap((limit) =>
+      fact("limits", `${limit.model ?? limit.provider}: ${limitParts(limit)}`),
+    ),
     ...fact("not before", it.status === "pending" && isAhead(it.run_at) ? timeOf(it.run_at) : undefined),
     ...fact("cools down", it.cooling_until === undefined ? undefined : `until ${timeOf(it.cooling_until)}`),
     ...fact("deadline", timeOf(it.deadline)),
@@ -88,6 +112,24 @@ function explanationLines({ out }: CommandContext, it: Explanation): string[] {
     ...fact("counters", counters(it)),
     ...(it.calls === undefined ? [] : ["", ...calls(out, it.calls)]),
   ];
+}
+
+function estimate(it: Explanation): string | undefined {
+  if (it.estimated_start === undefined) return undefined;
+  const pace = it.starts_per_minute ? ` (${count(it.starts_per_minute)} in the last minute)` : "";
+  return isAhead(it.estimated_start) ? `about ${timeOf(it.estimated_start)}${pace}` : `now${pace}`;
+}
+
+function limitParts(limit: ExplainedLimit): string {
+  const part = (used: number, most: number | undefined, unit: string) =>
+    most === undefined ? [] : [`${count(used)} of ${count(most)} ${unit}`];
+  return [
+    ...part(limit.requests, limit.requests_per_minute, "requests/min"),
+    ...part(limit.input_tokens, limit.input_tokens_per_minute, "input tokens/min"),
+    ...part(limit.output_tokens, limit.output_tokens_per_minute, "output tokens/min"),
+    ...part(limit.input_tokens + limit.output_tokens, limit.tokens_per_minute, "tokens/min"),
+    ...part(limit.in_flight, limit.max_concurrency, "calls at once"),
+  ].join(", ");
 }
 
 function counters(it: Explanation): string | undefined {

@@ -24,6 +24,8 @@ export type ModelStatus = {
   oldest_waiting_at: string | null;
   paused: boolean;
   cooling_until: string | null;
+  /** Calls at once while it recovers; null: as many as its limits allow. */
+  admitted: number | null;
   cooling_reason: string | null;
 };
 
@@ -54,12 +56,13 @@ with depth as materialized (
   from llmq.queue_depth as d group by 1, 2
 ), model as (
   select m.name, m.provider, coalesce(w.requests, 0) as waiting, coalesce(r.requests, 0) as running,
-    w.oldest as oldest_waiting_at, m.paused or p.paused as paused, s.cooling_until, s.reason as cooling_reason
+    w.oldest as oldest_waiting_at, m.paused or p.paused as paused, case when s.cooling_until > clock_timestamp() then s.cooling_until end as cooling_until, s.reason as cooling_reason,
+    s.admit as admitted
   from llmq.models as m
   join llmq.providers as p on p.name = m.provider
   left join depth as w on w.model = m.name and w.status = 'pending'
   left join depth as r on r.model = m.name and r.status = 'processing'
-  left join llmq.model_state as s on s.lane = m.lane and s.cooling_until > clock_timestamp()
+  left join llmq.model_state as s on s.lane = m.lane
   where p.kind <> 'external' or w.requests > 0
 ), worker as (
   select w.name, w.heartbeat_at > clock_timestamp() - w.lost_after as alive, w.stopping, w.started_at, w.heartbeat_at, w.info

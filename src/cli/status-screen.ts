@@ -64,7 +64,10 @@ function modelLines(out: Terminal, status: Status): string[] {
 
 function modelState(out: Terminal, status: Status, model: ModelStatus): string {
   if (model.paused) return out.style("yellow", "paused");
-  if (model.cooling_until === null) return out.style("green", "ok");
+  if (model.cooling_until === null) {
+    if (model.admitted === null) return out.style("green", "ok");
+    return out.style("yellow", `recovers, ${count(model.admitted)} at once`);
+  }
   const left = duration(Date.parse(model.cooling_until) - Date.parse(status.at));
   const until = `cooling until ${clockTime(new Date(model.cooling_until))} (${left})`;
   return `${out.style("yellow", until)}${model.cooling_reason === null ? "" : `: ${printable(model.cooling_reason)}`}`;

@@ -23,7 +23,11 @@ export type RuntimeSettings = {
   connectTimeoutMs: number;
 };
 
-export type Maintenance = { recovered: number; expired: number; swept: number };
+/** How many rows each part of the maintenance touched. */
+export type Maintenance = Record<
+  "recovered" | "expired" | "fallen_back" | "aged" | "released" | "compacted" | "swept",
+  number
+>;
 
 export type QueueDatabase = ReturnType<typeof createQueueDatabase>;
 export function createQueueDatabase(pool: Pool) {

@@ -270,6 +270,15 @@ describe("explain", () => {
     const waiting = await llmq(["explain", id]);
     expect(waiting).toMatchObject({ code: 0, stderr: "" });
     expect(waiting.stdout).toContain("It is not due before");
+    await database.query(
+      "select llmq.configure_model('limited', 'sim', requests_per_minute => 600, max_concurrency => 7)",
+    );
+    const [limited] = await database.query<{ id: string }>(
+      "select llmq.submit_llm_request('e', 't', '[{\"role\": \"user\", \"content\": \"x\"}]', model => 'limited', run_at => now() + interval '1 day') as id",
+    );
+    expect((await llmq(["explain", limited?.id ?? ""])).stdout).toContain(
+      "limited: 0 of 600 requests/min, 0 of 7 calls at once",
+    );
     const failed = await llmq(["explain", await submittedBy("w3"), "--json"]);
     expect(JSON.parse(failed.stdout)).toMatchObject({ status: "failed", error_type: "refused" });
   });
