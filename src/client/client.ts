@@ -2,6 +2,7 @@
 import type { ClientBase, Pool } from "pg";
 import { type Logger, pino } from "pino";
 import { createPool } from "../database/pool.ts";
+import { activeTraceContext } from "../trace-context.ts";
 import { ClientClosedError, fromDatabase, LlmqError, RequestFailedError } from "./errors.ts";
 import { createResultChannels } from "./result-channels.ts";
 import { fromSubmitRequest, fromToolResult } from "./rows.ts";
@@ -25,6 +26,11 @@ export type ClientOptions = {
   agentId?: string;
   /** Says why it polls, and which handlers threw; silent by default. Never logs prompts or answers. */
   logger?: Logger;
+  /**
+   * `false`: does not write the active OpenTelemetry span into the `context` of what is submitted. By default the
+   * orchestrator's spans continue its trace; a `traceparent` that is there already stays.
+   */
+  traceContext?: boolean;
   /** Connections of the client's own pool; 10 by default. */
   maxConnections?: number;
 };
@@ -103,7 +109,10 @@ export function createClient(options: ClientOptions): LlmqClient {
   // A key that an open transaction holds makes its submit wait; those without a key do not wait behind it.
   const keyed = createSubmitGroups((requests) => sql.submitRequests(pool, requests));
 
-  const toJson = (request: SubmitRequest) => toStorableJson(fromSubmitRequest(request, options.agentId));
+  const toJson = (request: SubmitRequest) => {
+    const traced = options.traceContext === false ? request : withTraceContext(request);
+    return toStorableJson(fromSubmitRequest(traced, options.agentId));
+  };
   let closing: Promise<void> | null = null;
   const open = () => {
     if (closing !== null) throw new ClientClosedError();
@@ -186,6 +195,15 @@ async function submitAlone(on: sql.Queryable, request: string): Promise<string> 
   } catch (error) {
     throw withoutPlace(error);
   }
+}
+
+function withTraceContext(request: SubmitRequest): SubmitRequest {
+  const active = activeTraceContext();
+  const given = request.context ?? {};
+  // What is no object is for the database to refuse.
+  if (active === null || typeof given !== "object" || Array.isArray(given) || "traceparent" in given)
+    return request;
+  return { ...request, context: { ...given, ...active } };
 }
 
 function ownPool(options: ClientOptions, logger: Logger): Pool {

@@ -13,7 +13,10 @@ export type SubmitRequest = {
   /** OpenAI's chat format. */
   messages: ChatMessage[];
   complexity?: Complexity;
-  /** Anything the submitter wants to find again with the request; `{"executor": "external"}` has a meaning. */
+  /**
+   * Anything the submitter wants to find again with the request. `{"executor": "external"}` has a meaning, and so
+   * have `traceparent` and `tracestate` (W3C Trace Context).
+   */
   context?: Record<string, unknown>;
   /** JSON Schema that the answer must satisfy. */
   responseSchema?: Record<string, unknown> | boolean | null;

@@ -1,20 +1,7 @@
-import type { AppliedOutcome, ClaimedRequest, FailedOutcome, RequestOutcome } from "../database/queue.ts";
+import { errorTypeOf } from "../database/error-type.ts";
+import type { AppliedOutcome, ClaimedRequest, RequestOutcome } from "../database/queue.ts";
 import type { OrchestratorObserver } from "../orchestrator/orchestrator.ts";
 import type { Metrics } from "./metrics.ts";
-
-/** As `llmq.error_type()` in SQL: what users see for a class of error. */
-const ERROR_TYPES: Partial<Record<FailedOutcome["errorClass"], string>> = {
-  transient: "provider_unavailable",
-  capacity: "provider_unavailable",
-  out_of_quota: "provider_unavailable",
-  configuration: "provider_unavailable",
-  invalid: "malformed_response",
-  deadline: "deadline_exceeded",
-};
-
-export function errorTypeOf(errorClass: FailedOutcome["errorClass"]): string {
-  return ERROR_TYPES[errorClass] ?? errorClass;
-}
 
 type Recorders = Pick<Metrics, "claimed" | "finished" | "putBack" | "call" | "listenerMode">;
 

@@ -2,11 +2,13 @@
 import type { Logger } from "pino";
 import { createLadderMemory } from "../answer/output-ladder.ts";
 import { createSchemaValidator } from "../answer/schema-validator.ts";
-import type { AppliedOutcome, ClaimedRequest, RequestOutcome, RuntimeSettings } from "../database/queue.ts";
+import type { ClaimedRequest, RuntimeSettings } from "../database/queue.ts";
 import type { Providers } from "../providers/registry.ts";
 import type { InFlight } from "./in-flight.ts";
+import { logOutcome } from "./outcome-log.ts";
 import type { OutcomeWriter } from "./outcome-writer.ts";
 import { type ProcessResult, processRequest } from "./process-request.ts";
+import type { RequestTrace, Tracing } from "./tracing.ts";
 import type { OrchestratorObserver } from "./types.ts";
 
 export type Calls = {
@@ -28,36 +30,37 @@ export type CallsOptions = {
   /** A place became free; `limited`: one of those that a limit allows, over all processes. */
   onRoom(limited: boolean): void;
   observer: OrchestratorObserver | undefined;
+  tracing: Tracing;
   logger: Logger;
 };
 
-/** Classes that somebody has to do something about. */
-const LOUD: ReadonlySet<string> = new Set(["configuration", "out_of_quota", "exception"]);
-
 export function createCalls(options: CallsOptions): Calls {
-  const { providers, writer, inFlight, concurrency, onRoom, observer, logger } = options;
+  const { providers, writer, inFlight, concurrency, onRoom, observer, tracing, logger } = options;
   const validator = createSchemaValidator();
   const ladder = createLadderMemory();
   const running = new Set<Promise<void>>();
 
   async function run(request: ClaimedRequest): Promise<void> {
-    const result = await process(request);
+    const trace = tracing.begin(request);
+    const result = await process(request, trace);
     // In one breath: whoever looks in between would find a request that nobody works on.
     inFlight.remove(request.claimId);
     if (result.kind === "dropped") {
+      trace.end(result, null);
       logger.info({ requestId: request.id, reason: result.reason }, "call aborted");
       return;
     }
-    const applied = await writer.write(result);
+    const applied = await trace.storing(() => writer.write(result));
+    trace.end(result, applied);
     tell(() => observer?.finished?.(request, result, applied));
-    report(request, result, applied);
+    logOutcome(logger, request, result, applied, trace.traceId);
   }
 
-  function process(request: ClaimedRequest): Promise<ProcessResult> {
+  function process(request: ClaimedRequest, trace: RequestTrace): Promise<ProcessResult> {
     const signal = inFlight.add(request);
     tell(() => observer?.started?.(request));
     return processRequest(request, signal, {
-      providerFor: ({ model }) => providers.for(model),
+      providerFor: ({ model }) => trace.traced(providers.for(model)),
       validator,
       ladder,
       settings: options.settings(),
@@ -70,22 +73,6 @@ export function createCalls(options: CallsOptions): Calls {
       call();
     } catch (error) {
       logger.error({ err: error }, "an observer failed");
-    }
-  }
-
-  function report(request: ClaimedRequest, outcome: RequestOutcome, applied: AppliedOutcome | null): void {
-    const { id: requestId, agentId, model } = request;
-    const fields = { requestId, agentId, model: model.name, status: applied?.status };
-    if (applied === null) {
-      logger.error(fields, "outcome not stored, the request will run again");
-    } else if (!applied.applied) {
-      logger.info(fields, "outcome came too late, the claim was lost");
-    } else if (outcome.kind === "failed") {
-      const { errorClass, errorMessage } = outcome;
-      const failure = { ...fields, errorClass, errorMessage, runAt: applied.runAt };
-      logger[LOUD.has(errorClass) ? "error" : "warn"](failure, "call failed");
-    } else {
-      logger.debug(fields, "request completed");
     }
   }
 

@@ -10,6 +10,7 @@ import type { InFlight } from "./in-flight.ts";
 import type { Membership } from "./membership.ts";
 import type { OutcomeWriter } from "./outcome-writer.ts";
 import type { SleepPolicy } from "./sleep-policy.ts";
+import type { Tracing } from "./tracing.ts";
 import type { OrchestratorObserver } from "./types.ts";
 import type { Wake } from "./wake.ts";
 
@@ -46,12 +47,24 @@ export type ClaimLoopOptions = {
   /** How often claims whose answer was lost are looked for. */
   tidyIntervalMs: number;
   observer: OrchestratorObserver | undefined;
+  tracing: Tracing;
   logger: Logger;
 };
 
 export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
-  const { database, membership, calls, inFlight, writer, wake, sleepPolicy, stopping, observer, logger } =
-    options;
+  const {
+    database,
+    membership,
+    calls,
+    inFlight,
+    writer,
+    wake,
+    sleepPolicy,
+    stopping,
+    observer,
+    tracing,
+    logger,
+  } = options;
   let closed = false;
   let full = false;
   let gathering = false;
@@ -102,8 +115,10 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
     if (closed) return 0;
     if (stopping.aborted) return giveBackUnknown(workerId);
     lastClaimAt = new Date();
+    const durationMs = performance.now() - startedAt;
+    tracing.claimed(requests, durationMs);
     calls.dispatch(requests);
-    observer?.claimed?.(requests.length, (performance.now() - startedAt) / 1000);
+    observer?.claimed?.(requests.length, durationMs / 1000);
     await sleepPolicy.claimed(requests.length);
     return requests.length;
   }

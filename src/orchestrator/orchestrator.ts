@@ -7,6 +7,7 @@
  *   sleep-policy     how it sleeps                process-request ask, check, ask again
  *   membership       worker row and heartbeat     outcome-writer  batches, also through an outage
  *   upkeep           maintenance, settings        shutdown        the orderly end
+ *   tracing          OpenTelemetry spans          outcome-log     one line per outcome
  */
 import { createListener } from "../database/listener.ts";
 import { createQueueDatabase } from "../database/queue.ts";
@@ -18,6 +19,7 @@ import { createMembership } from "./membership.ts";
 import { createOutcomeWriter } from "./outcome-writer.ts";
 import { type Parts, shutDown } from "./shutdown.ts";
 import { createSleepPolicy } from "./sleep-policy.ts";
+import { createTracing } from "./tracing.ts";
 import type { Orchestrator, OrchestratorOptions } from "./types.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { createWake, type Wake } from "./wake.ts";
@@ -89,6 +91,7 @@ function assemble(options: OrchestratorOptions, database: Database, stopping: Ab
   const { logger, observer, concurrency, pollIntervalMs, heartbeatIntervalMs, version } = options;
   const wake = createWake();
   const inFlight = createInFlight();
+  const tracing = createTracing(version);
   const writer = createOutcomeWriter(database, logger);
   const listener = listenerFor(options, wake);
   const membership = createMembership({
@@ -111,10 +114,22 @@ function assemble(options: OrchestratorOptions, database: Database, stopping: Ab
     writer,
     inFlight,
     observer,
+    tracing,
     settings: () => upkeep.settings,
     onRoom,
   });
-  const shared = { database, membership, calls, inFlight, writer, wake, sleepPolicy, stopping, observer };
+  const shared = {
+    database,
+    membership,
+    calls,
+    inFlight,
+    writer,
+    wake,
+    sleepPolicy,
+    stopping,
+    observer,
+    tracing,
+  };
   const loop = createClaimLoop({ ...options, ...shared, tidyIntervalMs: heartbeatIntervalMs });
   return { listener, loop, calls, inFlight, writer, upkeep, membership, logger };
 }

@@ -53,12 +53,16 @@ async function callModel(options: AiSdkProviderOptions, request: ProviderRequest
   const startedAtMs = performance.now();
   const secrets = options.apiKey === null ? [] : [options.apiKey];
   const wire = options.http.begin(request.timeouts, request.signal);
-  const factsOf = (usage: TokenUsage | null, requestId: string | null): CallFacts => ({
+  const factsOf = (
+    usage: TokenUsage | null,
+    response: LanguageModelV4GenerateResult["response"],
+  ): CallFacts => ({
     startedAt,
     latencyMs: Math.round(performance.now() - startedAtMs),
     firstByteMs: wire.trace.firstByteMs,
     statusCode: wire.trace.statusCode,
-    providerRequestId: requestIdOf(wire.trace) ?? requestId,
+    providerRequestId: requestIdOf(wire.trace) ?? response?.id ?? null,
+    responseModel: response?.modelId,
     usage,
   });
   try {
@@ -71,9 +75,9 @@ async function callModel(options: AiSdkProviderOptions, request: ProviderRequest
       options: request.model.options,
     });
     const result = await model.doGenerate(toCallOptions(request, options.adapter, request.signal));
-    return toOutcome(result, request, factsOf(toUsage(result.usage), result.response?.id ?? null), secrets);
+    return toOutcome(result, request, factsOf(toUsage(result.usage), result.response), secrets);
   } catch (error) {
-    return errorOutcome(error, wire.trace, request, factsOf(null, null), secrets);
+    return errorOutcome(error, wire.trace, request, factsOf(null, undefined), secrets);
   } finally {
     wire.end();
   }

@@ -125,6 +125,8 @@ export type CallFacts = {
   firstByteMs: number | null;
   statusCode: number | null;
   providerRequestId: string | null;
+  /** The model that answered, as the provider names it; absent when it did not say. */
+  responseModel?: string | undefined;
   usage: TokenUsage | null;
 };
 

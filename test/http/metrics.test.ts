@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
+import { errorTypeOf } from "../../src/database/error-type.ts";
 import type { AppliedOutcome, ClaimedRequest, RequestOutcome } from "../../src/database/queue.ts";
 import { createMetrics, type MetricsOptions } from "../../src/http/metrics.ts";
-import { errorTypeOf } from "../../src/http/metrics-observer.ts";
 
 const usage = { inputTokens: 100, outputTokens: 20, cachedInputTokens: 60, reasoningTokens: 5 };
 const facts = {
