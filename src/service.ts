@@ -9,11 +9,13 @@ import { createPool } from "./database/pool.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { createHttpServer } from "./http/server.ts";
 import { createOrchestrator, type OrchestratorStats } from "./orchestrator/orchestrator.ts";
+import { flushSpans } from "./orchestrator/tracing.ts";
 import { within } from "./orchestrator/within.ts";
 import { createProviders } from "./providers/registry.ts";
 import { createSharedQueueLoop } from "./shared-queues/shared-queue-loop.ts";
 
 const POOL_END_MS = 2_000;
+const FLUSH_MS = 2_000;
 
 export type ServiceOptions = {
   config: Config;
@@ -87,8 +89,8 @@ export function createService({
       await Promise.all([orchestrator.stop(graceMs), sharedQueues.stop()]);
       await providers.close();
       await http?.stop();
-      // It waits for queries on connections that may be dead; the process ends anyway.
-      await within(POOL_END_MS, pool.end());
+      // Both may wait for somebody who is away; the process ends anyway.
+      await Promise.all([within(POOL_END_MS, pool.end()), within(FLUSH_MS, flushSpans())]);
     },
     stats: () => orchestrator.stats(),
     get httpUrl() {

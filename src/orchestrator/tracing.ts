@@ -13,6 +13,7 @@ import {
   type Context,
   context,
   isSpanContextValid,
+  ProxyTracerProvider,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -62,6 +63,14 @@ export function createTracing(version?: string): Tracing {
     },
     begin: (request) => traceOf(tracer, request),
   };
+}
+
+/** Sends out what the SDK has gathered: a process that ends would take it along. */
+export async function flushSpans(): Promise<void> {
+  const registered = trace.getTracerProvider();
+  const provider: object = registered instanceof ProxyTracerProvider ? registered.getDelegate() : registered;
+  // Not in the API: every SDK has it, the no-op does not.
+  if ("forceFlush" in provider && typeof provider.forceFlush === "function") await provider.forceFlush();
 }
 
 function traceOf(tracer: Tracer, request: ClaimedRequest): RequestTrace {
