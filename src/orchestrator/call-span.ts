@@ -31,8 +31,9 @@ export function questionAttributes({ model, settings, output }: ProviderRequest)
 }
 
 function serverAttributes({ baseUrl }: ModelTarget): Attributes {
-  if (baseUrl === null || !URL.canParse(baseUrl)) return {};
-  const { hostname, port, protocol } = new URL(baseUrl);
+  const url = baseUrl === null ? null : URL.parse(baseUrl);
+  if (url === null) return {};
+  const { hostname, port, protocol } = url;
   const portNumber = Number(port) || (protocol === "http:" ? 80 : 443);
   return { "server.address": hostname, "server.port": portNumber };
 }
