@@ -40,6 +40,7 @@
 --!include internal/hidden_agents.sql
 
 -- The view
+--!include internal/fallbacks_of.sql
 --!include views/all_llm_requests.sql
 --!include views/llm_requests.sql
 

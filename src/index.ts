@@ -7,6 +7,7 @@ export { resultChannel } from "./client/result-channels.ts";
 export type { ResultHandler } from "./client/subscriptions.ts";
 export type {
   Complexity,
+  Fallback,
   FullLlmRequest,
   LlmRequest,
   RequestExplanation,

@@ -26,7 +26,8 @@ select
   (select r.idempotency_key from llmq.requests as r where r.id = q.id) as idempotency_key,
   (select r.reply_to from llmq.requests as r where r.id = q.id) as reply_to,
   (select r.parent_id from llmq.requests as r where r.id = q.id) as parent_id,
-  null::jsonb as tool_results, null::uuid as next_request_id
+  null::jsonb as tool_results, null::uuid as next_request_id,
+  case when q.calls > 0 then llmq.fallbacks_of(q.id, (select m.name from llmq.models as m where m.lane = q.lane)) end as fallbacks
 from llmq.queue as q
 union all
 select
@@ -47,7 +48,8 @@ select
   (select r.reply_to from llmq.requests as r where r.id = f.id),
   (select r.parent_id from llmq.requests as r where r.id = f.id),
   (select t.results from llmq.tool_results as t where t.request_id = f.id),
-  (select t.next_request_id from llmq.tool_results as t where t.request_id = f.id)
+  (select t.next_request_id from llmq.tool_results as t where t.request_id = f.id),
+  case when f.calls > 1 then llmq.fallbacks_of(f.id, f.model) end
 from llmq.results as f;
 
 comment on view llmq.all_llm_requests is 'Internal: llmq.llm_requests without regard to who owns an agent. For functions that ask llmq.may_use_agent() themselves.';

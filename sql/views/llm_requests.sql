@@ -23,7 +23,8 @@ select
   case when v.agent_id <> all ((select llmq.hidden_agents())::text[]) then v.idempotency_key end as idempotency_key,
   v.reply_to, v.parent_id,
   case when v.agent_id <> all ((select llmq.hidden_agents())::text[]) then v.tool_results end as tool_results,
-  v.next_request_id
+  v.next_request_id,
+  case when v.agent_id <> all ((select llmq.hidden_agents())::text[]) then v.fallbacks end as fallbacks
 from llmq.all_llm_requests as v
 where v.agent_id <> all ((select llmq.hidden_agents())::text[]);
 
@@ -39,6 +40,7 @@ comment on column llmq.llm_requests.attempts is 'Failures that counted so far; c
 comment on column llmq.llm_requests.model is 'The model that will be, is being or was asked last.';
 comment on column llmq.llm_requests.tool_results is 'What the agent gave back for the tool calls of this answer (llmq.submit_tool_results).';
 comment on column llmq.llm_requests.next_request_id is 'The request that carries the conversation on after its tool calls.';
+comment on column llmq.llm_requests.fallbacks is 'Why other models of the route did not answer, in order: [{"model", "outcome", "error_message"}, ...]; null when none was asked or passed over.';
 comment on column llmq.llm_requests.id is 'UUIDv7: sorts by time of submit.';
 comment on column llmq.llm_requests.messages is 'The conversation as submitted; not for llmq_reader, as all prompts and answers.';
 comment on column llmq.llm_requests.updated_at is 'Last change; the same as finished_at once finished.';

@@ -3,6 +3,7 @@ import type { ValidationError } from "../answer/answer.ts";
 import { LlmqError } from "./errors.ts";
 import type {
   Complexity,
+  Fallback,
   FullLlmRequest,
   LlmRequest,
   RequestExplanation,
@@ -69,6 +70,7 @@ export function toFullLlmRequest<T>(row: Row): FullLlmRequest<T> {
     idempotencyKey: row.idempotency_key as string | null,
     replyTo: row.reply_to as string | null,
     parentId: row.parent_id as string | null,
+    fallbacks: camelCased(row.fallbacks ?? []) as Fallback[],
   };
 }
 

@@ -97,7 +97,12 @@ export type FullLlmRequest<T = unknown> = LlmRequest<T> & {
   idempotencyKey: string | null;
   replyTo: string | null;
   parentId: string | null;
+  /** Why other models of its route did not answer, in order. */
+  fallbacks: Fallback[];
 };
+
+/** A model that was asked in vain, or passed over (`outcome`: see `llmq.attempts.outcome`). */
+export type Fallback = { model: string; outcome: string; errorMessage: string | null };
 
 /** What a tool gave back for the call with this id; `result` is any JSON. */
 export type ToolResult = { id: string; result: unknown; isError?: boolean };
@@ -113,9 +118,28 @@ export type RequestExplanation = {
   route?: string[];
   runAt?: string;
   deadline?: string;
+  /** agent_paused, agent_concurrency, agent_budget, route_paused or shared. */
+  held?: string;
   coolingUntil?: string;
-  /** Requests of the same model and priority before this one, counted to 10,000. */
+  /** Requests of the same model before this one, counted to 10,000. */
   ahead?: number;
+  startsPerMinute?: number;
+  /** At the pace of the last minute. */
+  estimatedStart?: string;
+  /** Of its model and provider, with what is used of them; a limit that is not set is absent. */
+  limits?: {
+    model?: string;
+    provider?: string;
+    requests: number;
+    requestsPerMinute?: number;
+    inputTokens: number;
+    inputTokensPerMinute?: number;
+    outputTokens: number;
+    outputTokensPerMinute?: number;
+    tokensPerMinute?: number;
+    inFlight: number;
+    maxConcurrency?: number;
+  }[];
   errorType?: string;
   errorMessage?: string;
   attempts?: number;

@@ -361,6 +361,10 @@ describe("waiting too long", () => {
         [2, "n", "answered"],
       ],
     });
+    const [told] = await database.query("select fallbacks from llmq.llm_requests where id = $1", [routed]);
+    expect(told?.fallbacks).toEqual([
+      { model: "m", outcome: "passed_over", error_message: expect.stringContaining("fallback_after") },
+    ]);
   });
 
   test("beyond its deadline, while the model cools down, too", async () => {
