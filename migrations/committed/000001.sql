@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:e878f9807ec1a9a0ab7024a8eb7da84a05cee132
+--! Hash: sha1:b592cce587b2f6117516ebf9e5752808865952c5
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -912,6 +912,16 @@ comment on function llmq.hidden_agents() is 'Agents that belong to other roles; 
 --! EndIncluded internal/hidden_agents.sql
 
 -- The view
+--! Included internal/fallbacks_of.sql
+create function llmq.fallbacks_of(request_id uuid, model text) returns jsonb
+language sql stable
+as $$
+  select jsonb_agg(jsonb_build_object('model', a.model, 'outcome', a.outcome, 'error_message', a.error_message) order by a.number)
+  from llmq.attempts as a
+  where a.request_id = fallbacks_of.request_id and a.model <> fallbacks_of.model
+$$;
+comment on function llmq.fallbacks_of(uuid, text) is 'Internal: why models before this one did not answer a request.';
+--! EndIncluded internal/fallbacks_of.sql
 --! Included views/all_llm_requests.sql
 -- THE VIEW's two branches, unfinished and finished; a condition on status leaves one of them (the CHECKs say
 -- so to the planner). Fat columns are fetched by id, row by row, and only when asked for: joining
@@ -941,7 +951,8 @@ select
   (select r.idempotency_key from llmq.requests as r where r.id = q.id) as idempotency_key,
   (select r.reply_to from llmq.requests as r where r.id = q.id) as reply_to,
   (select r.parent_id from llmq.requests as r where r.id = q.id) as parent_id,
-  null::jsonb as tool_results, null::uuid as next_request_id
+  null::jsonb as tool_results, null::uuid as next_request_id,
+  case when q.calls > 0 then llmq.fallbacks_of(q.id, (select m.name from llmq.models as m where m.lane = q.lane)) end as fallbacks
 from llmq.queue as q
 union all
 select
@@ -962,7 +973,8 @@ select
   (select r.reply_to from llmq.requests as r where r.id = f.id),
   (select r.parent_id from llmq.requests as r where r.id = f.id),
   (select t.results from llmq.tool_results as t where t.request_id = f.id),
-  (select t.next_request_id from llmq.tool_results as t where t.request_id = f.id)
+  (select t.next_request_id from llmq.tool_results as t where t.request_id = f.id),
+  case when f.calls > 1 then llmq.fallbacks_of(f.id, f.model) end
 from llmq.results as f;
 
 comment on view llmq.all_llm_requests is 'Internal: llmq.llm_requests without regard to who owns an agent. For functions that ask llmq.may_use_agent() themselves.';
@@ -993,7 +1005,8 @@ select
   case when v.agent_id <> all ((select llmq.hidden_agents())::text[]) then v.idempotency_key end as idempotency_key,
   v.reply_to, v.parent_id,
   case when v.agent_id <> all ((select llmq.hidden_agents())::text[]) then v.tool_results end as tool_results,
-  v.next_request_id
+  v.next_request_id,
+  case when v.agent_id <> all ((select llmq.hidden_agents())::text[]) then v.fallbacks end as fallbacks
 from llmq.all_llm_requests as v
 where v.agent_id <> all ((select llmq.hidden_agents())::text[]);
 
@@ -1009,6 +1022,7 @@ comment on column llmq.llm_requests.attempts is 'Failures that counted so far; c
 comment on column llmq.llm_requests.model is 'The model that will be, is being or was asked last.';
 comment on column llmq.llm_requests.tool_results is 'What the agent gave back for the tool calls of this answer (llmq.submit_tool_results).';
 comment on column llmq.llm_requests.next_request_id is 'The request that carries the conversation on after its tool calls.';
+comment on column llmq.llm_requests.fallbacks is 'Why other models of the route did not answer, in order: [{"model", "outcome", "error_message"}, ...]; null when none was asked or passed over.';
 comment on column llmq.llm_requests.id is 'UUIDv7: sorts by time of submit.';
 comment on column llmq.llm_requests.messages is 'The conversation as submitted; not for llmq_reader, as all prompts and answers.';
 comment on column llmq.llm_requests.updated_at is 'Last change; the same as finished_at once finished.';
