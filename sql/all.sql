@@ -174,6 +174,7 @@
 --!include operator/configure_provider.sql
 --!include operator/configure_model.sql
 --!include operator/configure_price.sql
+--!include operator/import_prices.sql
 --!include operator/configure_route.sql
 --!include operator/configure_agent.sql
 --!include triggers/release_holds.sql
@@ -202,6 +203,7 @@
 --!include views/recent_failures.sql
 --!include views/validation_failures.sql
 --!include views/provider_outages.sql
+--!include views/current_prices.sql
 
 -- First rows, and grants
 --!include seed/settings.sql

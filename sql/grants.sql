@@ -20,14 +20,14 @@ declare
     'mark_completed', 'mark_failed', 'complete_llm_requests', 'fail_llm_requests', 'release_llm_requests',
     'take_cancellations', 'arm_wake', 'disarm_wake', 'maintain', 'recover_lost_llm_requests', 'expire_llm_requests',
     'sweep_llm_requests', 'cleanup_llm_requests', 'ensure_partitions', 'handle_shared_queue', 'read_external_results',
-    'settle_external_results', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'
+    'settle_external_results', 'import_prices', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'
   ];
-  v_reader constant text[] := array['hidden_agents', 'caller', 'may_use_agent', 'uuid_v7_floor', 'uuid_v7_time', 'schema_version', 'result_channel', 'meter_use', 'agent_spent'];
+  v_reader constant text[] := array['hidden_agents', 'caller', 'may_use_agent', 'price_at', 'uuid_v7_floor', 'uuid_v7_time', 'schema_version', 'result_channel', 'meter_use', 'agent_spent'];
   v_small constant text :=
     'id, agent_id, task_type, complexity, status, published_at, error_message, created_at, updated_at, error_type, priority, '
     'run_at, deadline, started_at, finished_at, model, provider, attempts, max_attempts, capacity_waits, reasks, crashes, '
     'calls, finish_reason, repairs, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd, parent_id';
-  v_views constant text := 'llmq.queue_depth, llmq.agent_success_rate, llmq.recent_failures, llmq.validation_failures, llmq.provider_outages';
+  v_views constant text := 'llmq.queue_depth, llmq.agent_success_rate, llmq.recent_failures, llmq.validation_failures, llmq.provider_outages, llmq.current_prices';
   v_role text;
   v_granted text[] := '{}';
 begin

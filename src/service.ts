@@ -5,10 +5,12 @@
 import type { Logger } from "pino";
 import { createSchemaValidator } from "./answer/schema-validator.ts";
 import type { Config, Environment } from "./config.ts";
+import { createPriceImport } from "./database/import-prices.ts";
 import { createPool } from "./database/pool.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { createHttpServer } from "./http/server.ts";
 import { createOrchestrator, type OrchestratorStats } from "./orchestrator/orchestrator.ts";
+import { createPeriodic } from "./orchestrator/periodic.ts";
 import { flushSpans } from "./orchestrator/tracing.ts";
 import { within } from "./orchestrator/within.ts";
 import { createProviders } from "./providers/registry.ts";
@@ -16,6 +18,8 @@ import { createSharedQueueLoop } from "./shared-queues/shared-queue-loop.ts";
 
 const POOL_END_MS = 2_000;
 const FLUSH_MS = 2_000;
+/** A model that is configured meanwhile has its price so long later. */
+const PRICES_MS = 30_000;
 
 export type ServiceOptions = {
   config: Config;
@@ -73,6 +77,12 @@ export function createService({
     pollIntervalMs: config.sharedPollIntervalMs,
     batchSize: config.sharedBatchSize,
   });
+  const importPrices = createPriceImport(pool);
+  const updatePrices = async () => {
+    const changed = await importPrices();
+    if (changed) logger.info({ prices: changed }, "imported prices");
+  };
+  const prices = createPeriodic({ name: "prices", everyMs: PRICES_MS, run: updatePrices, logger });
   const http =
     config.http === null
       ? null
@@ -81,12 +91,15 @@ export function createService({
 
   return {
     async start() {
+      // Before the first call, so that it has a cost; without prices everything else works.
+      await updatePrices().catch((err: unknown) => logger.warn({ err }, "prices were not imported"));
       await orchestrator.start();
       sharedQueues.start();
+      prices.start();
       httpUrl = (await http?.start()) ?? null;
     },
     async stop(graceMs) {
-      await Promise.all([orchestrator.stop(graceMs), sharedQueues.stop()]);
+      await Promise.all([orchestrator.stop(graceMs), sharedQueues.stop(), prices.stop()]);
       await providers.close();
       await http?.stop();
       // Both may wait for somebody who is away; the process ends anyway.

@@ -1,7 +1,10 @@
+import { importPrices } from "../database/import-prices.ts";
 import { migrate } from "../database/migrate.ts";
+import { createPool } from "../database/pool.ts";
 import type { Command } from "./context.ts";
 import { openServer } from "./database.ts";
 import { counted } from "./format.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** `llmq migrate`: also makes the embedded database when there is no `DATABASE_URL`. */
 export const runMigrate: Command = async (context) => {
@@ -22,6 +25,7 @@ export const runMigrate: Command = async (context) => {
         ? "The schema llmq is up to date."
         : `The schema llmq is up to date: ${counted(done.applied.length, "migration")} applied.`,
     );
+    await importModelPrices(server.url, out);
     if (!done.pgmq)
       out.line(out.style("dim", "Without pgmq: no copies of requests, no shared queues; all else works."));
     return 0;
@@ -29,3 +33,14 @@ export const runMigrate: Command = async (context) => {
     await server.close();
   }
 };
+
+/** A new version of llmq may know new prices. */
+async function importModelPrices(url: string, out: Terminal): Promise<void> {
+  const pool = createPool({ connectionString: url, max: 1, applicationName: "llmq migrate" });
+  try {
+    const changed = await importPrices(pool);
+    if (changed > 0) out.line(`${counted(changed, "price")} changed; llmq prices shows them all.`);
+  } finally {
+    await pool.end();
+  }
+}

@@ -104,6 +104,14 @@ function createProgram(surroundings: Surroundings, start: Start): Command {
   );
   define(
     program
+      .command("prices")
+      .description("what the configured models cost; budgets and costs count by it")
+      .option("--import", "take the prices of the installed package genai-prices again")
+      .addOption(jsonOption()),
+    { load: async () => (await import("./prices.ts")).runPrices, handles: "none" },
+  );
+  define(
+    program
       .command("cleanup")
       .description("remove finished requests past the retention, now; orchestrators do it every hour")
       .option(

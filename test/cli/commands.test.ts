@@ -292,6 +292,54 @@ describe("explain", () => {
   });
 });
 
+describe("prices", () => {
+  beforeAll(() =>
+    database.query(`
+      select llmq.configure_provider('openai', 'openai'), llmq.configure_provider('claude', 'anthropic'),
+        llmq.configure_model('small', 'openai', 'gpt-4.1-mini'), llmq.configure_model('mine', 'openai'),
+        llmq.configure_model('long', 'claude', 'claude-sonnet-4-5')`),
+  );
+  afterAll(() => database.query("delete from llmq.models where name in ('small', 'mine', 'long')"));
+
+  test("--import brings those of known models, says how many, and names what is missing", async () => {
+    const { code, stdout, stderr } = await llmq(["prices", "--import"]);
+    expect([code, stderr]).toEqual([0, "3 prices changed.\n"]);
+    expect(stdout).toMatch(/^ +small +0\.40 +0\.10 +1\.60 +1\.60 +genai-prices$/m);
+    expect(stdout).toMatch(/^ +long +6\.00 +0\.60 +22\.50 +22\.50 +200,001 tokens +genai-prices$/m);
+    expect(stdout).toMatch(/^ +mine +no price$/m);
+    expect(stdout).toContain("llmq.configure_price('mine', input, output)");
+    expect((await llmq(["prices", "--import"])).stderr).toBe("All prices were up to date.\n");
+  });
+
+  test("an orchestrator imports them before it takes work", async () => {
+    await database.query("delete from llmq.prices; delete from llmq.workers");
+    const { result, kill } = startCli(["start"], {
+      databaseUrl: database.url,
+      env: { LLMQ_HTTP_PORT: "off" },
+    });
+    const workers = () => database.query("select from llmq.workers");
+    await eventually(async () => (await workers()).length === 1, { what: "an orchestrator" });
+    const models = await database.query("select distinct model from llmq.prices order by 1");
+    expect(models).toEqual([{ model: "long" }, { model: "small" }]);
+    kill("SIGTERM");
+    expect((await result).code).toBe(0);
+  });
+
+  test("--json has the same as data", async () => {
+    await database.query("delete from llmq.prices; select llmq.configure_price('small', 1, 2)");
+    expect(JSON.parse((await llmq(["prices", "--json"])).stdout)).toEqual([
+      expect.objectContaining({ model: "long", source: null, input_per_million: null }),
+      expect.objectContaining({ model: "mine", source: null }),
+      expect.objectContaining({
+        model: "small",
+        source: "manual",
+        input_per_million: 1,
+        min_input_tokens: 0,
+      }),
+    ]);
+  });
+});
+
 describe("cleanup", () => {
   test("removes what is past the retention, and says how many", async () => {
     const finished =

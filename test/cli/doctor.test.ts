@@ -137,6 +137,17 @@ describe("work", () => {
     expect(await examine("models")).toEqual(["fail: none is configured"]);
   });
 
+  test("a model that costs something and has no price is named", async () => {
+    expect(await examine("prices")).toEqual(["ok: no model costs anything"]);
+    await client.query(
+      "select llmq.configure_provider('openai', 'openai'), llmq.configure_model('one', 'openai'), llmq.configure_model('two', 'openai')",
+    );
+    await client.query("select llmq.configure_price('one', 1, 2)");
+    expect(await examine("prices")).toEqual([expect.stringMatching(/^warn: none for two: /)]);
+    await client.query("select llmq.configure_price('two', 1, 2)");
+    expect(await examine("prices")).toEqual(["ok: every model has one"]);
+  });
+
   test("waiting requests with no orchestrator alive fail, and one that vanished is told", async () => {
     await client.query(
       'select llmq.submit_llm_request(\'a\', \'t\', \'[{"role": "user", "content": "x"}]\')',

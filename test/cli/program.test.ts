@@ -26,13 +26,23 @@ describe("help and usage", () => {
   test("--help lists every command and every variable", async () => {
     const { code, stdout } = await runCli(["--help"]);
     expect(code).toBe(0);
-    for (const command of ["migrate", "start", "demo", "submit", "status", "explain", "cleanup", "doctor"]) {
+    for (const command of [
+      "migrate",
+      "start",
+      "demo",
+      "submit",
+      "status",
+      "explain",
+      "prices",
+      "cleanup",
+      "doctor",
+    ]) {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
     }
     for (const { name } of configVariables) expect(stdout).toContain(name);
   });
 
-  test.each(["migrate", "start", "demo", "submit", "status", "explain", "cleanup", "doctor"])(
+  test.each(["migrate", "start", "demo", "submit", "status", "explain", "prices", "cleanup", "doctor"])(
     "%s has a help of its own",
     async (command) => {
       const { code, stdout } = await runCli([command, "--help"]);
@@ -99,10 +109,13 @@ describe("migrate", () => {
         code: 0,
         stdout: expect.stringMatching(/up to date: \d+ migrations? applied/),
       });
+      await database.query(
+        "select llmq.configure_provider('openai', 'openai'), llmq.configure_model('gpt-4.1', 'openai')",
+      );
       const second = await runCli(["migrate"], { databaseUrl: database.url });
       expect(second).toMatchObject({
         code: 0,
-        stdout: expect.stringContaining("The schema llmq is up to date."),
+        stdout: expect.stringMatching(/^The schema llmq is up to date\.\n1 price changed; /),
       });
     } finally {
       await database.drop();

@@ -221,7 +221,7 @@ describe.runIf(testServer().hasRoles)("roles", () => {
         "select * from llmq.handle_shared_queue('job_results')",
         "select * from llmq.read_external_results()",
         "select * from llmq.settle_external_results('[]')",
-        "select llmq.schema_version()",
+        "select llmq.schema_version(), llmq.import_prices('[]')",
         "select * from llmq.models, llmq.providers, llmq.routes, llmq.settings, llmq.shared_queues, llmq.workers",
       ]) {
         await worker.query(action);
@@ -247,6 +247,7 @@ describe.runIf(testServer().hasRoles)("roles", () => {
       "update llmq.models set paused = true",
       "update llmq.settings set value = '0'",
       "select llmq.configure_model('m', 'sim')",
+      "select llmq.configure_price('first', 1, 1)",
       "select llmq.submit_llm_request('a', 't', '[]')",
     ])("may not: %s", async (statement) => {
       expect(await codeOf(connections.worker.query(statement))).toBe(denied);
@@ -257,6 +258,7 @@ describe.runIf(testServer().hasRoles)("roles", () => {
     test.each([
       "select id, agent_id, status, error_message, input_tokens, cost_usd from llmq.llm_requests order by id desc limit 5",
       "select count(*) from llmq.llm_requests where status = 'pending'",
+      "select * from llmq.prices, llmq.current_prices",
       "select * from llmq.queue_depth",
       "select * from llmq.agent_success_rate",
       "select * from llmq.recent_failures",

@@ -36,6 +36,24 @@ const models: Check = {
   },
 };
 
+const prices: Check = {
+  name: "prices",
+  needsSchema: true,
+  async run({ client }) {
+    const { rows } = await client.query<{ model: string; priced: boolean }>(
+      "select distinct model, source is not null as priced from llmq.current_prices " +
+        "where provider_kind not in ('sim', 'external') order by model",
+    );
+    if (rows.length === 0) return ok("no model costs anything");
+    const without = rows.filter((row) => !row.priced).map((row) => row.model);
+    if (without.length === 0) return ok("every model has one");
+    return warn(
+      `none for ${without.join(", ")}: such calls have no cost, and budgets do not count them`,
+      `llmq prices --import looks once more, else: select llmq.configure_price('${without[0]}', input, output);`,
+    );
+  },
+};
+
 type Routes = { uncovered: string[]; unknown: string[] };
 
 const ROUTES = `
@@ -127,4 +145,4 @@ const workers: Check = {
   },
 };
 
-export const workChecks: Check[] = [models, routes, keys, workers];
+export const workChecks: Check[] = [models, routes, keys, prices, workers];
