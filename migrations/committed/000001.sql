@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:b592cce587b2f6117516ebf9e5752808865952c5
+--! Hash: sha1:9e4e83330d0bf1864cc093543dd05b5296ba6a34
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -5784,6 +5784,71 @@ utc_until: until before then, in UTC; 24:00 is the end of the day.
 Errors: LQ001, LQ003 unknown model.
 Example: select llmq.configure_price('small', 0.25, 2, cached_input_per_million => 0.025, valid_from => '2027-01-01');$$;
 --! EndIncluded operator/configure_price.sql
+--! Included operator/import_prices.sql
+create function llmq.import_prices(prices jsonb) returns int
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_changed int;
+begin
+  if jsonb_typeof(prices) is distinct from 'array' then
+    raise exception using errcode = 'LQ001', message = 'prices must be an array of objects',
+      detail = format('It is %s.', coalesce(jsonb_typeof(prices), 'null'));
+  end if;
+  -- Orchestrators that start together import the same.
+  perform pg_advisory_xact_lock(hashtextextended('llmq.prices', 0));
+  with given as (
+    select
+      g.model, coalesce(g.valid_from, '-infinity') as valid_from, coalesce(g.utc_from, '00:00') as utc_from,
+      coalesce(g.utc_until, '24:00') as utc_until, coalesce(g.min_input_tokens, 0) as min_input_tokens,
+      g.input_per_million, g.output_per_million, g.cached_input_per_million, g.reasoning_per_million
+    from jsonb_to_recordset(prices) as g (
+      model text, valid_from timestamptz, utc_from time, utc_until time, min_input_tokens int, input_per_million numeric,
+      output_per_million numeric, cached_input_per_million numeric, reasoning_per_million numeric
+    )
+    -- One that was removed since the caller looked.
+    join llmq.models as m on m.name = g.model
+  ), gone as (
+    delete from llmq.prices as p
+    where p.source = 'genai-prices' and (p.model, p.valid_from, p.utc_from, p.utc_until, p.min_input_tokens) not in (
+      select g.model, g.valid_from, g.utc_from, g.utc_until, g.min_input_tokens from given as g
+    )
+    returning p.model
+  ), written as (
+    insert into llmq.prices as p (
+      model, source, valid_from, utc_from, utc_until, min_input_tokens, input_per_million, output_per_million,
+      cached_input_per_million, reasoning_per_million
+    )
+    select
+      g.model, 'genai-prices', g.valid_from, g.utc_from, g.utc_until, g.min_input_tokens, g.input_per_million,
+      g.output_per_million, g.cached_input_per_million, g.reasoning_per_million
+    from given as g
+    on conflict on constraint prices_pkey do update
+    set input_per_million = excluded.input_per_million,
+        output_per_million = excluded.output_per_million,
+        cached_input_per_million = excluded.cached_input_per_million,
+        reasoning_per_million = excluded.reasoning_per_million,
+        updated_at = now()
+    where (p.input_per_million, p.output_per_million, p.cached_input_per_million, p.reasoning_per_million)
+      is distinct from (
+        excluded.input_per_million, excluded.output_per_million, excluded.cached_input_per_million,
+        excluded.reasoning_per_million
+      )
+    returning p.model
+  )
+  select (select count(*) from gone) + (select count(*) from written) into v_changed;
+  return v_changed;
+exception when data_exception or integrity_constraint_violation or cardinality_violation then
+  raise exception using errcode = 'LQ001', message = format('prices: %s', sqlerrm),
+    hint = '[{"model", "valid_from", "utc_from", "utc_until", "min_input_tokens", "input_per_million", "output_per_million", "cached_input_per_million", "reasoning_per_million"}, ...]; model and the prices of input and output are needed, and no price may come twice.';
+end
+$$;
+comment on function llmq.import_prices(jsonb) is
+$$Replaces all imported prices (source genai-prices) by these, and keeps manual ones; how many rows were added, changed or removed. llmq prices --import calls it with the prices of the package genai-prices.
+prices: [{"model", "valid_from", "utc_from", "utc_until", "min_input_tokens", "input_per_million", "output_per_million", "cached_input_per_million", "reasoning_per_million"}, ...] as in llmq.prices; models that are not configured are left out.
+Errors: LQ001.$$;
+--! EndIncluded operator/import_prices.sql
 --! Included operator/configure_route.sql
 create function llmq.configure_route(
   complexity     text,
@@ -6662,6 +6727,23 @@ where a.request_id >= llmq.uuid_v7_floor(now() - interval '25 hours')
 group by a.provider, a.model, a.outcome;
 comment on view llmq.provider_outages is 'Which providers and models were down, limited or misconfigured in the last 24 hours? Counts calls of requests submitted in the last 25 hours.';
 --! EndIncluded views/provider_outages.sql
+--! Included views/current_prices.sql
+create view llmq.current_prices as
+select
+  m.name as model, m.provider, v.kind as provider_kind, m.model_id, p.source, p.min_input_tokens, p.input_per_million,
+  p.cached_input_per_million, p.output_per_million, p.reasoning_per_million, p.valid_from
+from llmq.models as m
+join llmq.providers as v on v.name = m.provider
+left join lateral (
+  -- A tier that is no longer in force finds the row of a lower one, which is there already.
+  select distinct a.*
+  from llmq.prices as t
+  cross join lateral llmq.price_at(m.name, now(), t.min_input_tokens) as a
+  where t.model = m.name
+) as p on true;
+comment on view llmq.current_prices is
+  'What does each model cost now? One row per tier, and one with nulls for a model without a price. US dollars per million tokens; llmq.prices has the prices of other times too.';
+--! EndIncluded views/current_prices.sql
 
 -- First rows, and grants
 --! Included seed/settings.sql
@@ -6716,14 +6798,14 @@ declare
     'mark_completed', 'mark_failed', 'complete_llm_requests', 'fail_llm_requests', 'release_llm_requests',
     'take_cancellations', 'arm_wake', 'disarm_wake', 'maintain', 'recover_lost_llm_requests', 'expire_llm_requests',
     'sweep_llm_requests', 'cleanup_llm_requests', 'ensure_partitions', 'handle_shared_queue', 'read_external_results',
-    'settle_external_results', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'
+    'settle_external_results', 'import_prices', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'
   ];
-  v_reader constant text[] := array['hidden_agents', 'caller', 'may_use_agent', 'uuid_v7_floor', 'uuid_v7_time', 'schema_version', 'result_channel', 'meter_use', 'agent_spent'];
+  v_reader constant text[] := array['hidden_agents', 'caller', 'may_use_agent', 'price_at', 'uuid_v7_floor', 'uuid_v7_time', 'schema_version', 'result_channel', 'meter_use', 'agent_spent'];
   v_small constant text :=
     'id, agent_id, task_type, complexity, status, published_at, error_message, created_at, updated_at, error_type, priority, '
     'run_at, deadline, started_at, finished_at, model, provider, attempts, max_attempts, capacity_waits, reasks, crashes, '
     'calls, finish_reason, repairs, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd, parent_id';
-  v_views constant text := 'llmq.queue_depth, llmq.agent_success_rate, llmq.recent_failures, llmq.validation_failures, llmq.provider_outages';
+  v_views constant text := 'llmq.queue_depth, llmq.agent_success_rate, llmq.recent_failures, llmq.validation_failures, llmq.provider_outages, llmq.current_prices';
   v_role text;
   v_granted text[] := '{}';
 begin
