@@ -1,5 +1,5 @@
 /** Rows of the SQL functions in camelCase and back: once, here. */
-import type { ChatMessage, ChatSettings, ChatTool, ProviderKind } from "../providers/provider.ts";
+import type { ChatMessage, ChatSettings, ChatTool, ProviderKind, RateLimit } from "../providers/provider.ts";
 import type { ClaimedRequest, CompletedOutcome, FailedOutcome, LedgerCall } from "./queue-types.ts";
 
 export type ClaimedRow = {
@@ -76,6 +76,7 @@ export function completedRow(outcome: CompletedOutcome) {
     repairs: outcome.repairs,
     finish_reason: outcome.finishReason,
     reasks: outcome.reasks,
+    rate_limit: rateLimitRow(outcome.calls),
     calls: outcome.calls.map(ledgerRow),
   };
 }
@@ -92,8 +93,25 @@ export function failedRow(outcome: FailedOutcome) {
     validation_errors: outcome.validationErrors,
     repairs: outcome.repairs,
     reasks: outcome.reasks,
+    rate_limit: rateLimitRow(outcome.calls),
     calls: outcome.calls.map(ledgerRow),
   };
+}
+
+/** What the newest of the calls told of the provider's limits; absent when none did. */
+function rateLimitRow(calls: LedgerCall[]) {
+  const limits = calls.findLast((call) => call.facts.rateLimits)?.facts.rateLimits;
+  if (!limits) return undefined;
+  return {
+    requests: limitRow(limits.requests),
+    tokens: limitRow(limits.tokens),
+    input_tokens: limitRow(limits.inputTokens),
+    output_tokens: limitRow(limits.outputTokens),
+  };
+}
+
+function limitRow(limit: RateLimit | undefined) {
+  return limit && { limit: limit.limit, remaining: limit.remaining, reset_ms: limit.resetMs };
 }
 
 function ledgerRow({ outcome, facts, finishReason, outputMode, errorMessage }: LedgerCall) {

@@ -16,6 +16,7 @@ import type {
   ProviderRequest,
   TokenUsage,
 } from "./provider.ts";
+import { rateLimitsOf } from "./rate-limit-headers.ts";
 
 /** Where and how one call goes out. */
 export type Connection = {
@@ -64,6 +65,7 @@ async function callModel(options: AiSdkProviderOptions, request: ProviderRequest
     providerRequestId: requestIdOf(wire.trace) ?? response?.id ?? null,
     responseModel: response?.modelId,
     usage,
+    rateLimits: rateLimitsOf(wire.trace.headers),
   });
   try {
     const model = options.adapter.createModel({

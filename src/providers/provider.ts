@@ -128,6 +128,19 @@ export type CallFacts = {
   /** The model that answered, as the provider names it; absent when it did not say. */
   responseModel?: string | undefined;
   usage: TokenUsage | null;
+  /** What is left of the provider's limits, if its headers said so. */
+  rateLimits?: RateLimits | null;
+};
+
+/** Of one limit: `remaining` calls or tokens until it resets; null where the provider does not say. */
+export type RateLimit = { limit: number | null; remaining: number; resetMs: number | null };
+
+/** `tokens` are those of prompts and answers together. */
+export type RateLimits = {
+  requests?: RateLimit;
+  tokens?: RateLimit;
+  inputTokens?: RateLimit;
+  outputTokens?: RateLimit;
 };
 
 export type ProviderOutcome =

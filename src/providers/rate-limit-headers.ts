@@ -1,7 +1,9 @@
 /**
- * How long a provider asks to be left alone, from the headers it sends with a 429, 503 or 529.
+ * What a provider's headers say about its limits: how long it asks to be left alone (with a 429, 503 or 529),
+ * and what is left of each limit (with every answer).
  * Sources: RFC 9110 section 10.2.3 (retry-after), OpenAI and Anthropic "rate limits" pages.
  */
+import type { RateLimit, RateLimits } from "./provider.ts";
 
 /** Header names in lower case. */
 export type Headers = Record<string, string>;
@@ -26,6 +28,33 @@ export function retryAfterMs(headers: Headers, localNowMs: number = Date.now()):
     soonestUseful(openaiLimits(headers, nowMs)) ??
     resetMs(headers["x-ratelimit-reset"], nowMs)
   );
+}
+
+/** Ours, and theirs: Anthropic's `anthropic-ratelimit-<their>-remaining`, others' `x-ratelimit-remaining-<their>`. */
+const DIMENSIONS = [
+  ["requests", "requests"],
+  ["tokens", "tokens"],
+  ["inputTokens", "input-tokens"],
+  ["outputTokens", "output-tokens"],
+] as const;
+
+/** What is left of each limit the headers tell of; null when they tell of none. */
+export function rateLimitsOf(headers: Headers, localNowMs: number = Date.now()): RateLimits | null {
+  const found: RateLimits = {};
+  for (const [ours, theirs] of DIMENSIONS) {
+    const limit = readLimit(headers, theirs, localNowMs);
+    if (limit !== null) found[ours] = limit;
+  }
+  return Object.keys(found).length === 0 ? null : found;
+}
+
+function readLimit(headers: Headers, name: string, localNowMs: number): RateLimit | null {
+  const of = (what: string) =>
+    headers[`anthropic-ratelimit-${name}-${what}`] ?? headers[`x-ratelimit-${what}-${name}`];
+  const remaining = numberMs(of("remaining"), 1);
+  if (remaining === null) return null;
+  const reset = resetMs(of("reset"), dateMs(headers["date"]) ?? localNowMs);
+  return { limit: numberMs(of("limit"), 1), remaining, resetMs: reset };
 }
 
 /** Go-style durations, as OpenAI and Google send them: `1s`, `6m0s`, `120ms`, `1h2m3.5s`. Null for others. */

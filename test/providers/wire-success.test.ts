@@ -83,6 +83,42 @@ describe.each(REAL_KINDS)("%s", (kind) => {
     expect(outcome.facts.latencyMs).toBeGreaterThanOrEqual(outcome.facts.firstByteMs ?? 0);
   });
 
+  test("what is left of the provider's limits arrives, in whichever headers it says so", async () => {
+    const resetAt = new Date(Date.now() + 30_000).toISOString();
+    const { outcome } = await exchange(
+      kind,
+      TEXT_BODY[kind],
+      {},
+      {
+        "x-ratelimit-limit-requests": "600",
+        "x-ratelimit-remaining-requests": "12",
+        "x-ratelimit-reset-requests": "6m0s",
+        "x-ratelimit-remaining-tokens": "0",
+        "anthropic-ratelimit-output-tokens-limit": "8000",
+        "anthropic-ratelimit-output-tokens-remaining": "7000",
+        "anthropic-ratelimit-output-tokens-reset": resetAt,
+      },
+    );
+    expect(outcome.facts.rateLimits).toEqual({
+      requests: { limit: 600, remaining: 12, resetMs: 360_000 },
+      tokens: { limit: null, remaining: 0, resetMs: null },
+      outputTokens: { limit: 8_000, remaining: 7_000, resetMs: expect.any(Number) },
+    });
+    // HTTP dates have whole seconds.
+    expect(outcome.facts.rateLimits?.outputTokens?.resetMs).toBeGreaterThan(28_000);
+    expect(outcome.facts.rateLimits?.outputTokens?.resetMs).toBeLessThanOrEqual(31_500);
+  });
+
+  test("without such headers nothing is said of limits", async () => {
+    const { outcome } = await exchange(
+      kind,
+      TEXT_BODY[kind],
+      {},
+      { "x-ratelimit-remaining-requests": "many" },
+    );
+    expect(outcome.facts.rateLimits).toBeNull();
+  });
+
   test("a native tool call arrives parsed, with its raw arguments", async () => {
     const { outcome, sent } = await exchange(kind, TOOL_BODY[kind], { tools: [WEATHER] });
     expect(asAnswer(outcome)).toMatchObject({
