@@ -24,24 +24,32 @@ export function snippetsOf(markdown: string): Snippet[] {
   return snippets;
 }
 
-/** Runs what psql would: statements one after the other, `\gset`, and variables as `:'name'`. */
+/**
+ * Runs what psql would: statements one after the other, `\gset`, and variables as `:'name'`. Answers the rows of
+ * the last statement as `psql -At -F ' | '` prints them.
+ */
 export async function runLikePsql(
   client: pg.ClientBase,
   code: string,
   variables: Map<string, string>,
-): Promise<void> {
+): Promise<string> {
+  let output = "";
   for (const { text, keeps } of statementsOf(code)) {
     const filled = text.replaceAll(/:'(\w+)'/g, (_, name: string) => {
       const value = variables.get(name);
       if (value === undefined) throw new Error(`the variable ${name} is not set`);
       return `'${value.replaceAll("'", "''")}'`;
     });
-    const { rows } = await client.query(filled);
+    const { rows } = await client.query<Record<string, string | null>>({ text: filled, types: asText });
+    output = rows.map((row) => Object.values(row).join(" | ")).join("\n");
     if (!keeps) continue;
     if (rows.length !== 1) throw new Error(`\\gset got ${rows.length} rows from: ${text}`);
-    for (const [name, value] of Object.entries(rows[0])) variables.set(name, String(value));
+    for (const [name, value] of Object.entries(rows[0] ?? {})) variables.set(name, value ?? "");
   }
+  return output;
 }
+
+const asText = { getTypeParser: () => (value: string) => value } as pg.CustomTypesConfig;
 
 /** A statement ends with `;` or `\gset` at the end of a line, outside of dollar quotes. */
 function statementsOf(code: string): { text: string; keeps: boolean }[] {
