@@ -11,6 +11,7 @@ import { claimAndFinish } from "./finish.ts";
 import { startLatency, wholePath } from "./path.ts";
 import { report, table } from "./report.ts";
 import { startBenchServer } from "./server.ts";
+import { sizing } from "./sizing.ts";
 import { heldSnapshot } from "./snapshot.ts";
 import { submitInBulk, submitOneByOne } from "./submit.ts";
 import { walPerRequest } from "./wal.ts";
@@ -24,6 +25,7 @@ const benchmarks: Benchmark[] = [
   wholePath,
   claimDepth,
   heldSnapshot,
+  sizing,
 ];
 
 const usage = `usage: npm run bench [-- names] [--rounds N] [--quick] [--json]

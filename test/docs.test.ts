@@ -7,6 +7,7 @@ import { namesCreatedIn, readRoutines } from "../scripts/sql-reference.ts";
 import { sqlReferencePage, unexplainedParameters } from "../scripts/sql-reference-page.ts";
 import { root } from "../scripts/sql-sources.ts";
 import { createTestDatabase, type TestDatabase } from "./support/database.ts";
+import { eventually } from "./support/eventually.ts";
 import { startService } from "./support/service.ts";
 import { runLikePsql, snippetsOf } from "./support/snippets.ts";
 
@@ -58,16 +59,19 @@ describe("every SQL block runs, and gives what the block below it says", () => {
     try {
       await BEFORE[page]?.(service.database);
       const client = await service.database.connect();
+      // As in everybody's psql; tables of the pages' own are theirs, without a schema.
+      await client.query("set search_path = public");
       const variables = new Map<string, string>();
       let output = "";
-      for (const { language, code, line, notRun } of snippetsOf(await read(page))) {
+      for (const { language, code, line, notRun, repeated } of snippetsOf(await read(page))) {
         if (notRun !== null || !["sql", "text"].includes(language)) continue;
         if (language === "text") {
           expect(output, `${page}, line ${line}`).toBe(code);
           continue;
         }
         if (!service.database.hasPgmq && /pgmq|external|request_id'/.test(code)) continue;
-        output = await runLikePsql(client, code, variables).catch((error: unknown) => {
+        const runBlock = () => runLikePsql(client, code, variables);
+        output = await (repeated ? eventually(runBlock) : runBlock()).catch((error: unknown) => {
           throw new Error(`${page}, line ${line}: ${error instanceof Error ? error.message : error}`, {
             cause: error,
           });

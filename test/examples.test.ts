@@ -113,13 +113,31 @@ test("Elixir", ({ skip }) => {
 });
 
 test("TypeScript", async () => {
-  const file = join(directory, "first-request.mts");
-  const source = await read(EXAMPLES.ts);
-  await writeFile(file, source.replace('"llmq"', JSON.stringify(pathToFileURL(`${root}src/index.ts`).href)));
-  const tsx = [`${root}node_modules/tsx/dist/cli.mjs`, file];
-  const { stdout } = await run(process.execPath, tsx, { env: environment() });
-  expect(stdout.trim()).toBe(ANSWER);
+  expect(await runTypeScript(await read(EXAMPLES.ts))).toBe(ANSWER);
 });
+
+test("the loop over tool calls in docs/recipes.md, in TypeScript", async () => {
+  const loop = snippetsOf(await read("docs/recipes.md")).find((one) => one.language === "ts");
+  const said = await runTypeScript(`import { createClient } from "llmq";
+await using client = createClient({ connectionString: process.env.DATABASE_URL ?? "" });
+const messages = [{ role: "user" as const, content: "How warm is it in Porto?" }];
+const parameters = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+const tools = [{ type: "function" as const, function: { name: "get_weather", parameters } }];
+const runTool = async (name: string, params: object) => ({ name, ...params });
+${loop?.code}
+console.log(turn.response);`);
+  expect(said).toMatch(/^The tool said: .*"name": ?"get_weather"/);
+});
+
+/** Runs a program that imports llmq, and answers what it prints. */
+async function runTypeScript(source: string): Promise<string> {
+  const file = join(directory, "example.mts");
+  const index = JSON.stringify(pathToFileURL(`${root}src/index.ts`).href);
+  await writeFile(file, source.replace('"llmq"', index));
+  const tsx = `${root}node_modules/tsx/dist/cli.mjs`;
+  const { stdout } = await run(process.execPath, [tsx, file], { env: environment() });
+  return stdout.trim();
+}
 
 function runs(command: string, args: string[]): Promise<boolean> {
   return run(command, args).then(

@@ -8,6 +8,8 @@ export type Snippet = {
   line: number;
   /** The reason in `<!-- not run: reason -->` above the block; null when there is none. */
   notRun: string | null;
+  /** `<!-- repeated until it gives a row -->` stands above it: for what an orchestrator does in the meantime. */
+  repeated: boolean;
 };
 
 export function snippetsOf(markdown: string): Snippet[] {
@@ -18,7 +20,9 @@ export function snippetsOf(markdown: string): Snippet[] {
     if (language === undefined) continue;
     const end = lines.indexOf("```", at);
     const notRun = /^<!-- not run: (.+) -->$/.exec(lines[at - 1] ?? "")?.[1] ?? null;
-    snippets.push({ language, code: lines.slice(at + 1, end).join("\n"), line: at + 2, notRun });
+    const repeated = /^<!-- repeated until .+ -->$/.test(lines[at - 1] ?? "");
+    const code = lines.slice(at + 1, end).join("\n");
+    snippets.push({ language, code, line: at + 2, notRun, repeated });
     at = end;
   }
   return snippets;
