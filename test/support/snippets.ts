@@ -4,6 +4,8 @@ import type pg from "pg";
 export type Snippet = {
   language: string;
   code: string;
+  /** The heading it stands under. */
+  section: string;
   /** Line of its first line of code, from 1. */
   line: number;
   /** The reason in `<!-- not run: reason -->` above the block; null when there is none. */
@@ -15,14 +17,16 @@ export type Snippet = {
 export function snippetsOf(markdown: string): Snippet[] {
   const lines = markdown.split("\n");
   const snippets: Snippet[] = [];
+  let section = "";
   for (let at = 0; at < lines.length; at += 1) {
+    section = /^#+ (.*)$/.exec(lines[at] ?? "")?.[1] ?? section;
     const language = /^```(\w+)$/.exec(lines[at] ?? "")?.[1];
     if (language === undefined) continue;
     const end = lines.indexOf("```", at);
     const notRun = /^<!-- not run: (.+) -->$/.exec(lines[at - 1] ?? "")?.[1] ?? null;
     const repeated = /^<!-- repeated until .+ -->$/.test(lines[at - 1] ?? "");
     const code = lines.slice(at + 1, end).join("\n");
-    snippets.push({ language, code, line: at + 2, notRun, repeated });
+    snippets.push({ language, code, section, line: at + 2, notRun, repeated });
     at = end;
   }
   return snippets;
@@ -30,7 +34,7 @@ export function snippetsOf(markdown: string): Snippet[] {
 
 /**
  * Runs what psql would: statements one after the other, `\gset`, and variables as `:'name'`. Answers the rows of
- * the last statement as `psql -At -F ' | '` prints them.
+ * the last statement as `psql -At -F ' | '` prints them, without spaces at the end.
  */
 export async function runLikePsql(
   client: pg.ClientBase,
@@ -45,7 +49,7 @@ export async function runLikePsql(
       return `'${value.replaceAll("'", "''")}'`;
     });
     const { rows } = await client.query<Record<string, string | null>>({ text: filled, types: asText });
-    output = rows.map((row) => Object.values(row).join(" | ")).join("\n");
+    output = rows.map((row) => Object.values(row).join(" | ").trimEnd()).join("\n");
     if (!keeps) continue;
     if (rows.length !== 1) throw new Error(`\\gset got ${rows.length} rows from: ${text}`);
     for (const [name, value] of Object.entries(rows[0] ?? {})) variables.set(name, value ?? "");
