@@ -1,7 +1,16 @@
 -- The ledger rows of a batch of outcomes, numbered on from what each request already has.
+--
+-- One plan, kept for the session, whoever calls first: planned anew, one row takes 0.65 ms instead of 0.16, and
+-- a plan made for one row (nested loops) would read each side of the joins once per row of a batch. Two calls
+-- hardly ever have the same time and tokens: remembering looked-up prices (Memoize) costs more than it saves.
 create function llmq.write_attempts(held llmq.queue[], outcomes jsonb) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_nestloop = off
+set enable_memoize = off
+set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
   insert into llmq.attempts (
