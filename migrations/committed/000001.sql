@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:9e4e83330d0bf1864cc093543dd05b5296ba6a34
+--! Hash: sha1:095a7ad175e7f2c0c15cb2434d15bf8fb783935a
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -3949,9 +3949,18 @@ comment on function llmq.newest_claims(jsonb) is 'Internal: the elements of a ba
 --! EndIncluded internal/newest_claims.sql
 --! Included internal/write_attempts.sql
 -- The ledger rows of a batch of outcomes, numbered on from what each request already has.
+--
+-- One plan, kept for the session, whoever calls first: planned anew, one row takes 0.65 ms instead of 0.16, and
+-- a plan made for one row (nested loops) would read each side of the joins once per row of a batch. Two calls
+-- hardly ever have the same time and tokens: remembering looked-up prices (Memoize) costs more than it saves.
 create function llmq.write_attempts(held llmq.queue[], outcomes jsonb) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_nestloop = off
+set enable_memoize = off
+set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
   insert into llmq.attempts (
