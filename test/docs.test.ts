@@ -74,7 +74,7 @@ describe("every SQL block runs, and gives what the block below it says", () => {
       const variables = new Map<string, string>();
       let output = "";
       const needPgmq = new Set(
-        found.filter((one) => /pgmq\.|external/.test(one.code)).map((one) => one.section),
+        found.filter((one) => /pgmq[.(]|external/.test(one.code)).map((one) => one.section),
       );
       for (const { language, code, line, section, repeated } of found) {
         if (!service.database.hasPgmq && needPgmq.has(section)) continue;
