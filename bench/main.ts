@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import type { Benchmark, Figure } from "./benchmark.ts";
 import { claimDepth } from "./depth.ts";
 import { claimAndFinish } from "./finish.ts";
+import { limits } from "./limits.ts";
 import { startLatency, wholePath } from "./path.ts";
 import { report, table } from "./report.ts";
 import { startBenchServer } from "./server.ts";
@@ -26,6 +27,7 @@ const benchmarks: Benchmark[] = [
   claimDepth,
   heldSnapshot,
   sizing,
+  limits,
 ];
 
 const usage = `usage: npm run bench [-- names] [--rounds N] [--quick] [--json]
