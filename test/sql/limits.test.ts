@@ -53,9 +53,9 @@ describe("requests per minute", () => {
     await callOne(on, "configure_model", { name: "m", requests_per_minute: 60 });
     await submitMany(20);
     expect(await claim(on)).toHaveLength(6);
-    await passTime(database, 5);
+    await passTime(database, 3);
     expect(await claim(on)).toHaveLength(0);
-    await passTime(database, 1.2);
+    await passTime(database, 3.2);
     expect(await claim(on)).toHaveLength(6);
   });
 
