@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { schemaVersion } from "../../src/database/schema-version.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually, waitForBackend } from "../support/eventually.ts";
@@ -35,13 +35,13 @@ async function requestOf(id: string): Promise<Row> {
   return row ?? {};
 }
 
-/** The id of the newest request of an agent, as soon as there is one. */
-function submittedBy(agent: string): Promise<string> {
+/** The id of the newest request of an agent in this status, as soon as there is one. */
+function submittedBy(agent: string, status = "pending"): Promise<string> {
   return eventually(
     async () => {
       const rows = await database.query<{ id: string }>(
-        "select id from llmq.llm_requests where agent_id = $1 order by id desc limit 1",
-        [agent],
+        "select id from llmq.llm_requests where agent_id = $1 and status = $2 order by id desc limit 1",
+        [agent, status],
       );
       return rows[0]?.id;
     },
@@ -163,6 +163,9 @@ describe("submit", () => {
 });
 
 describe("submit --wait", () => {
+  // Also what a first try has left.
+  beforeEach(() => database.query("select llmq.cancel_llm_request(id) from llmq.queue"));
+
   test("prints the text of the answer", async () => {
     const run = startCli(["submit", "Hello", "--wait", "--agent", "w1"], { databaseUrl: database.url });
     await finish("w1", (id) => ["select llmq.mark_completed($1, 'Good day.')", [id]]);
@@ -279,7 +282,7 @@ describe("explain", () => {
     expect((await llmq(["explain", limited?.id ?? ""])).stdout).toContain(
       "limited: 0 of 600 requests/min, 0 of 7 calls at once",
     );
-    const failed = await llmq(["explain", await submittedBy("w3"), "--json"]);
+    const failed = await llmq(["explain", await submittedBy("w3", "failed"), "--json"]);
     expect(JSON.parse(failed.stdout)).toMatchObject({ status: "failed", error_type: "refused" });
   });
 

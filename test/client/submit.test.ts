@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { LlmqError, type SubmitRequest } from "../../src/index.ts";
 import type { TestDatabase } from "../support/database.ts";
@@ -42,7 +43,7 @@ describe("one request", () => {
       runAt: new Date("2099-01-01T00:00:00.123Z"),
       deadline: new Date("2099-02-01T00:00:00Z"),
       maxAttempts: 3,
-      idempotencyKey: "all-fields",
+      idempotencyKey: randomUUID(),
       parentId,
     };
     const id = await client.submit(request);
@@ -212,12 +213,12 @@ describe("many requests at once", () => {
   test("an error that names no place is narrowed down to the request it is about", async () => {
     const client = clients.create();
     await database.query(`
-      create function public.refuse() returns trigger language plpgsql as $$
+      create or replace function public.refuse() returns trigger language plpgsql as $$
       begin
         if new.task_type = 'forbidden' then raise exception using errcode = '22023', message = 'not here'; end if;
         return new;
       end $$;
-      create trigger refuse before insert on llmq.queue for each row execute function public.refuse();
+      create or replace trigger refuse before insert on llmq.queue for each row execute function public.refuse();
     `);
     const requests = Array.from({ length: 40 }, (_, index) =>
       index === 13 ? { ...hello(), taskType: "forbidden" } : hello(),
@@ -242,8 +243,9 @@ describe("many requests at once", () => {
     const client = clients.create();
     const transaction = await database.connect();
     await transaction.query("begin");
-    const first = await client.submit({ ...hello(), idempotencyKey: "held" }, { transaction });
-    const second = client.submit({ ...hello(), idempotencyKey: "held" });
+    const request = { ...hello(), idempotencyKey: randomUUID() };
+    const first = await client.submit(request, { transaction });
+    const second = client.submit(request);
     await waitForBlockedBackend(database, "submit_llm_requests");
     await client.submit(hello());
     await transaction.query("commit");

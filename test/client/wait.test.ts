@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
 import {
   ClientClosedError,
@@ -214,7 +215,7 @@ test.skipIf(!testServer().hasRoles)("the role llmq_client is enough for all of i
   const url = new URL(database.url);
   url.searchParams.set("options", `${url.searchParams.get("options")} -c role=llmq_client`);
   const client = clients.create({ connectionString: url.href.replaceAll("+", "%20") });
-  const asked = client.ask({ ...hello(), taskType: "as llmq_client", idempotencyKey: "role" });
+  const asked = client.ask({ ...hello(), taskType: "as llmq_client", idempotencyKey: randomUUID() });
   const id = await pending("as llmq_client");
   expect((await client.explain(id)).status).toBe("pending");
   expect((await client.get(id)).messages).toEqual(hello().messages);

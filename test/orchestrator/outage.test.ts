@@ -58,9 +58,13 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+const finishedSoFar = async () =>
+  (await database.query("select count(*)::int as n from llmq.results"))[0]?.n as number;
+
 test("Postgres stops while calls are in flight and starts again: every outcome is stored, nothing is called twice", async () => {
   const chat = await startChatServer(() => undefined);
   await configureHttp(database, "http", chat.url);
+  const before = await finishedSoFar();
   // Given up after four seconds without a heartbeat: the outage lasts longer, and nobody may be blamed for it.
   const both = await Promise.all([1, 2].map(() => running.start({ url: server.url, batchSize: 5 })));
   await submitMany(
@@ -76,19 +80,19 @@ test("Postgres stops while calls are in flight and starts again: every outcome i
   await eventually(() => both.reduce((sum, one) => sum + one.orchestrator.stats().unstored, 0) === 40);
   await eventually(() => Date.now() - heartbeat > 4_500);
   await start();
-  await untilFinished(database, 40);
+  await untilFinished(database, before + 40);
   expect(chat.calls).toHaveLength(40);
   expect(
     await database.query("select distinct status, calls, crashes from llmq.results order by 1, 2, 3"),
   ).toEqual([{ status: "completed", calls: 1, crashes: 0 }]);
-  await expectConsistent(database, 40);
+  await expectConsistent(database, before + 40);
   for (const { orchestrator } of both) {
     await eventually(() => orchestrator.stats().listenerMode === "listening");
     await eventually(() => orchestrator.stats().unstored === 0);
     expect(orchestrator.stats().inFlight).toBe(0);
   }
   await submitMany(database, [request()]);
-  await untilFinished(database, 41);
+  await untilFinished(database, before + 41);
   await running.stopAll();
   await chat.close();
 });
@@ -96,7 +100,7 @@ test("Postgres stops while calls are in flight and starts again: every outcome i
 test("a stop while Postgres is away comes to its end, and what could not be stored runs again", async () => {
   const chat = await startChatServer(() => undefined);
   await configureHttp(database, "http2", chat.url);
-  const before = (await database.query("select count(*)::int as n from llmq.results"))[0]?.n as number;
+  const before = await finishedSoFar();
   const { orchestrator, lines } = await running.start({ url: server.url, heartbeatIntervalMs: 500 });
   await submitMany(database, [request({ model: "http2" }), request({ model: "http2" })]);
   await eventually(() => chat.calls.length === 2);
@@ -114,7 +118,7 @@ test("a stop while Postgres is away comes to its end, and what could not be stor
   for (const call of chat.calls.slice(2)) call.answer("again");
   await untilFinished(database, before + 2);
   const rows = await database.query(
-    "select response, crashes from llmq.results where model = 'http2' order by id",
+    "select response, crashes from llmq.results where model = 'http2' order by id desc limit 2",
   );
   expect(rows).toEqual([
     { response: "again", crashes: 1 },

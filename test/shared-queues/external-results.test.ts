@@ -316,12 +316,12 @@ describe.skipIf(!testServer().hasPgmq)("external results", () => {
     await database.query(`
       delete from llmq.set_aside;
       update llmq.shared_queues set max_reads = 2 where queue_name = 'llm_results';
-      create function public.refuse() returns trigger language plpgsql as $$
+      create or replace function public.refuse() returns trigger language plpgsql as $$
       begin
         if new.response = 'refused' then raise exception 'not this one'; end if;
         return new;
       end $$;
-      create trigger refuse before insert on llmq.results for each row execute function public.refuse();
+      create or replace trigger refuse before insert on llmq.results for each row execute function public.refuse();
     `);
     const [bad, good] = [await submit(), await submit()];
     await send(database, "llm_results", [

@@ -40,7 +40,10 @@ export function loopFactory(database: () => TestDatabase) {
   };
 }
 
-/** A queue of the DBA's own, whose handler appends to public.handled and calls `body` before. */
+/**
+ * A queue of the DBA's own, whose handler appends to public.handled and calls `body` before. It takes the place
+ * of one with this name, which a first try of the test has left.
+ */
 export async function createQueue(
   database: TestDatabase,
   name: string,
@@ -50,7 +53,11 @@ export async function createQueue(
     create table if not exists public.handled (
       queue_name text, message_id bigint, message jsonb, pid int default pg_backend_pid(), place bigserial
     );
-    create function public.handle_${name}(queue_name text, message_id bigint, message jsonb) returns void
+    delete from public.handled as h where h.queue_name = '${name}';
+    delete from llmq.shared_queues as s where s.queue_name = '${name}';
+    delete from llmq.set_aside as a where a.queue_name = '${name}';
+    select pgmq.drop_queue(m.queue_name) from pgmq.meta as m where m.queue_name = '${name}';
+    create or replace function public.handle_${name}(queue_name text, message_id bigint, message jsonb) returns void
     language plpgsql as $$
     begin
       ${options.body ?? ""}
