@@ -9,9 +9,11 @@ import type { Benchmark, Figure } from "./benchmark.ts";
 import { claimDepth } from "./depth.ts";
 import { claimAndFinish } from "./finish.ts";
 import { limits } from "./limits.ts";
+import { neighbours } from "./neighbours.ts";
 import { startLatency, wholePath } from "./path.ts";
 import { report, table } from "./report.ts";
 import { startBenchServer } from "./server.ts";
+import { shares } from "./shares.ts";
 import { sizing } from "./sizing.ts";
 import { heldSnapshot } from "./snapshot.ts";
 import { submitInBulk, submitOneByOne } from "./submit.ts";
@@ -28,6 +30,8 @@ const benchmarks: Benchmark[] = [
   heldSnapshot,
   sizing,
   limits,
+  neighbours,
+  shares,
 ];
 
 const usage = `usage: npm run bench [-- names] [--rounds N] [--quick] [--json]

@@ -29,7 +29,7 @@ export const startLatency: Benchmark = {
     const measure = async (notify: boolean) => {
       progress(`20 requests/s for ${seconds} s, notifications ${notify ? "on" : "off"}`);
       const database = await server.createDatabase();
-      const times = await latencies(database, notify, seconds);
+      const times = await startLatencies(database, notify, seconds);
       await database.drop();
       return times;
     };
@@ -57,7 +57,11 @@ export const startLatency: Benchmark = {
 };
 
 /** From the return of the submit (its commit) to the moment the orchestrator hands the request to its provider. */
-async function latencies(database: BenchDatabase, notify: boolean, seconds: number): Promise<number[]> {
+export async function startLatencies(
+  database: BenchDatabase,
+  notify: boolean,
+  seconds: number,
+): Promise<number[]> {
   const started = new Map<string, number>();
   const stop = await orchestrate(database.url, notify, {
     started: (request) => started.set(request.id, performance.now()),
