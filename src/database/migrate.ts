@@ -178,15 +178,28 @@ async function verifyVersion(client: pg.Client): Promise<void> {
   );
 }
 
-/** pgmq is installed by the DBA (or by the embedded server), never here: it is theirs to decide. */
+/**
+ * pgmq is installed by the DBA (or by the embedded server), never here: it is theirs to decide. So is a copy that
+ * is off beside a queue `llm_requests`: it was turned off, or the queue is somebody else's.
+ */
 async function enablePgmq(client: pg.Client, log: SetupLog): Promise<boolean> {
   const { rows } = await client.query<{ installed: boolean; available: boolean }>(
     "select exists (select from pg_extension where extname = 'pgmq') as installed, " +
       "exists (select from pg_available_extensions where name = 'pgmq') as available",
   );
   if (rows[0]?.installed) {
-    await client.query("select llmq.enable_pgmq()");
-    return true;
+    const off = await client.query(
+      "select from llmq.settings where name = 'pgmq' and value = 'false' and to_regclass('pgmq.q_llm_requests') is not null",
+    );
+    if (off.rowCount === 0) {
+      await client.query("select llmq.enable_pgmq()");
+      return true;
+    }
+    log.info(
+      {},
+      "requests are not copied to the pgmq queue llm_requests; to do so: select llmq.enable_pgmq()",
+    );
+    return false;
   }
   if (rows[0]?.available) {
     log.info({}, "pgmq is available and not used: run `create extension pgmq`, then `llmq migrate` again");

@@ -66,6 +66,16 @@ describe("migrating", () => {
     ]);
   });
 
+  test("leaves a copy off that was turned off", async (context) => {
+    if (!testServer().hasPgmq) return context.skip("this server has no pgmq");
+    await database.query("create extension pgmq");
+    expect(await run()).toMatchObject({ pgmq: true });
+    await database.query("update llmq.settings set value = 'false' where name = 'pgmq'");
+    expect(await run()).toMatchObject({ pgmq: false });
+    expect(told.join()).toContain("enable_pgmq");
+    expect(await database.query("select llmq.setting('pgmq') as value")).toEqual([{ value: false }]);
+  });
+
   test("from ten places at once is done by one of them, and all come back", async () => {
     const outcomes = await Promise.all(Array.from({ length: 10 }, () => run()));
     expect(outcomes.filter((outcome) => !outcome.alreadyCurrent)).toHaveLength(1);
