@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:095a7ad175e7f2c0c15cb2434d15bf8fb783935a
+--! Hash: sha1:04e4d816409cef0473b5c13cacf4432f9bc85c34
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -4374,7 +4374,7 @@ set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
-  v_now      timestamptz := clock_timestamp();
+  v_now      timestamptz;
   v_ids      uuid[];
   v_claims   bigint[];
   v_unfenced uuid[];
@@ -4402,6 +4402,8 @@ begin
   if v_gone is null then
     return '{}';
   end if;
+  -- Read behind the first write: whoever follows by finished_at (llmq tail) relies on a transaction number that is older.
+  v_now := clock_timestamp();
 
   perform llmq.write_attempts(v_gone, outcomes);
 

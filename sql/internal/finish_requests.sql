@@ -17,7 +17,7 @@ set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
-  v_now      timestamptz := clock_timestamp();
+  v_now      timestamptz;
   v_ids      uuid[];
   v_claims   bigint[];
   v_unfenced uuid[];
@@ -45,6 +45,8 @@ begin
   if v_gone is null then
     return '{}';
   end if;
+  -- Read behind the first write: whoever follows by finished_at (llmq tail) relies on a transaction number that is older.
+  v_now := clock_timestamp();
 
   perform llmq.write_attempts(v_gone, outcomes);
 

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from "commander";
 import { type Config, configVariables, readConfig, withDatabaseUrl } from "../config.ts";
 import { CommandError, type ExitCode } from "../errors.ts";
 import type { CommandContext, Command as Run } from "./context.ts";
+import { addTailOptions, addWatchOptions } from "./follow-options.ts";
 import { printError } from "./report-error.ts";
 import { addSubmitOptions } from "./submit-options.ts";
 import { table } from "./terminal.ts";
@@ -87,9 +88,14 @@ function createProgram(surroundings: Surroundings, start: Start): Command {
       { ...submit.optsWithGlobals(), message },
     ),
   );
-  define(program.command("status").description("the queue in one screen").addOption(jsonOption()), {
+  const status = program.command("status").description("the queue in one screen").addOption(jsonOption());
+  define(addWatchOptions(status), {
     load: async () => (await import("./status.ts")).runStatus,
-    handles: "none",
+    handles: "stop",
+  });
+  define(addTailOptions(program.command("tail").description("finished requests as they come")), {
+    load: async () => (await import("./tail.ts")).runTail,
+    handles: "stop",
   });
   const explain = program
     .command("explain")

@@ -14,11 +14,20 @@ export type Terminal = {
   progress(text: string): void;
   /** Takes the progress line away. */
   clearProgress(): void;
+  /** A screen of its own, drawn over the last one and cut to the height; on a pipe the lines and an empty one. */
+  frame(lines: string[]): void;
+  /** Gives the screen back as it was before the first frame. */
+  endFrames(): void;
 };
+
+/** Alternate screen without a cursor, and back. */
+const ENTER_SCREEN = "\x1b[?1049h\x1b[?25l";
+const LEAVE_SCREEN = "\x1b[?25h\x1b[?1049l";
 
 export function createTerminal(stream: NodeJS.WriteStream): Terminal {
   const isTTY = stream.isTTY === true;
   let hasProgress = false;
+  let hasFrame = false;
   const clearProgress = () => {
     if (hasProgress) stream.write("\r\x1b[2K");
     hasProgress = false;
@@ -40,6 +49,17 @@ export function createTerminal(stream: NodeJS.WriteStream): Terminal {
       hasProgress = true;
     },
     clearProgress,
+    frame(lines) {
+      if (!isTTY) return void stream.write(`${lines.join("\n")}\n\n`);
+      if (!hasFrame) stream.write(ENTER_SCREEN);
+      hasFrame = true;
+      const shown = lines.slice(0, stream.rows ?? lines.length);
+      stream.write(`\x1b[H${shown.map((line) => `${line}\x1b[K`).join("\n")}\x1b[J`);
+    },
+    endFrames() {
+      if (hasFrame) stream.write(LEAVE_SCREEN);
+      hasFrame = false;
+    },
   };
 }
 

@@ -32,6 +32,7 @@ describe("help and usage", () => {
       "demo",
       "submit",
       "status",
+      "tail",
       "explain",
       "prices",
       "cleanup",
@@ -42,15 +43,23 @@ describe("help and usage", () => {
     for (const { name } of configVariables) expect(stdout).toContain(name);
   });
 
-  test.each(["migrate", "start", "demo", "submit", "status", "explain", "prices", "cleanup", "doctor"])(
-    "%s has a help of its own",
-    async (command) => {
-      const { code, stdout } = await runCli([command, "--help"]);
-      expect(code).toBe(0);
-      expect(stdout).toContain(`Usage: llmq ${command}`);
-      expect(stdout).toContain("--database-url");
-    },
-  );
+  test.each([
+    "migrate",
+    "start",
+    "demo",
+    "submit",
+    "status",
+    "tail",
+    "explain",
+    "prices",
+    "cleanup",
+    "doctor",
+  ])("%s has a help of its own", async (command) => {
+    const { code, stdout } = await runCli([command, "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Usage: llmq ${command}`);
+    expect(stdout).toContain("--database-url");
+  });
 
   test("--version prints the package's version", async () => {
     const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));

@@ -9,6 +9,10 @@ export type CliRun = {
   /** Settles when the process has ended. */
   result: Promise<CliResult>;
   kill(signal: NodeJS.Signals): void;
+  /** What it has printed so far. */
+  printed(): string;
+  /** Reads no more of what it prints, as `| head` does. */
+  hangUp(): void;
 };
 
 export type CliOptions = { databaseUrl?: string; env?: Record<string, string>; stdin?: string; cwd?: string };
@@ -37,7 +41,12 @@ export function startCli(args: string[], options: CliOptions = {}): CliRun {
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, stdout, stderr }));
   });
-  return { result, kill: (signal) => void child.kill(signal) };
+  return {
+    result,
+    kill: (signal) => void child.kill(signal),
+    printed: () => stdout,
+    hangUp: () => void child.stdout.destroy(),
+  };
 }
 
 export function runCli(args: string[], options: CliOptions = {}): Promise<CliResult> {

@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { FINISHED_SINCE } from "../../src/cli/tail-follow.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { call, configureModels, queryable } from "./support.ts";
 
@@ -125,6 +126,20 @@ describe("with 200,000 requests, by index and few pages:", () => {
     const plan = await explain(query);
     const touched = plan.nodes.map((node) => node["Relation Name"]).filter((name) => name !== undefined);
     expect(touched.filter((name) => /^(requests|results|attempts)/.test(name))).toEqual([]);
+  });
+
+  test("llmq tail reads what finished since a moment", async () => {
+    const since = "now() - interval '10 minutes'";
+    const values = [since, "'00000000-0000-0000-0000-000000000000'", "null", "null", "null", "null", "null"];
+    const query = values.reduce(
+      (text, value, at) => text.replaceAll(`$${at + 1}`, `(${value})`),
+      FINISHED_SINCE,
+    );
+    const { nodes, blocks } = await explain(query);
+    expect(
+      nodes.filter((node) => node["Node Type"] === "Seq Scan" && node["Relation Name"] === "queue"),
+    ).toEqual([]);
+    expect(blocks).toBeLessThan(1000);
   });
 
   test("a count of completed ones never looks at prompts", async () => {
