@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { configureSim, request, submitMany } from "../orchestrator/support.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { eventually, waitForBackend } from "../support/eventually.ts";
+import { eventually } from "../support/eventually.ts";
 import { type CliOptions, type CliRun, runCli, startCli } from "./run-cli.ts";
 
 let database: TestDatabase;
@@ -16,11 +16,20 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Starts `llmq tail`, and waits until it has looked. */
+/** Connections of `llmq tail` that have looked. */
+async function lookers(): Promise<number[]> {
+  const rows = await database.query<{ pid: number }>(
+    "select pid from pg_stat_activity where datname = current_database() and application_name = 'llmq' and state = 'idle' and query like '%pg_current_xact_id%'",
+  );
+  return rows.map(({ pid }) => pid);
+}
+
+/** Starts `llmq tail`, and waits until it has looked: the connection of an earlier one may still be there. */
 async function tail(args: string[], options: CliOptions = {}): Promise<CliRun> {
+  const before = await lookers();
   const run = startCli(["tail", ...args], { databaseUrl: database.url, ...options });
   runs.push(run);
-  await waitForBackend(database, { queryContains: "pg_current_xact_id", state: "idle" });
+  await eventually(async () => (await lookers()).some((pid) => !before.includes(pid)), { timeoutMs: 30_000 });
   return run;
 }
 
