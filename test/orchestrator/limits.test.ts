@@ -37,10 +37,11 @@ test("two orchestrators keep a model's concurrency together, and each end starts
   const { server, seen } = await startCounting();
   await configureHttp(database, "narrow", server.url);
   await database.query("select llmq.configure_model('narrow', max_concurrency => 3)");
+  const before = await finished();
   await submitMany(database, many(60, { model: "narrow" }));
   await running.start({ url: database.url, pollIntervalMs: never });
   await running.start({ url: database.url, pollIntervalMs: 50 });
-  await untilFinished(database, 60);
+  await untilFinished(database, before + 60);
   expect(seen.most).toBe(3);
   expect(server.calls).toHaveLength(60);
   await server.close();
