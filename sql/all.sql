@@ -25,7 +25,7 @@
 --!include tables/lane_marks.sql
 --!include tables/usage.sql
 --!include tables/token_estimates.sql
---!include tables/agent_spend.sql
+--!include tables/agent_usage.sql
 --!include tables/cached_answers.sql
 --!include tables/cancellations.sql
 --!include tables/armed.sql
@@ -120,7 +120,7 @@
 --!include internal/finish_from.sql
 --!include internal/admit_requests.sql
 --!include internal/note_start.sql
---!include internal/note_spending.sql
+--!include internal/note_agents.sql
 --!include worker/claim_pending_llm_requests.sql
 --!include internal/raise_illegal_transition.sql
 --!include worker/mark_processing.sql

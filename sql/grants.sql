@@ -48,7 +48,7 @@ begin
         execute 'grant select on llmq.settings, llmq.providers, llmq.models, llmq.routes, llmq.shared_queues, llmq.workers, llmq.model_state, llmq.queue_depth to llmq_worker';
       when 'llmq_reader' then
         execute format('grant select (%s) on llmq.llm_requests to llmq_reader', v_small);
-        execute format('grant select on %s, llmq.attempts, llmq.workers, llmq.models, llmq.prices, llmq.providers, llmq.routes, llmq.agents, llmq.model_state, llmq.lane_meters, llmq.usage, llmq.agent_spend, llmq.settings to llmq_reader', v_views);
+        execute format('grant select on %s, llmq.attempts, llmq.workers, llmq.models, llmq.prices, llmq.providers, llmq.routes, llmq.agents, llmq.model_state, llmq.lane_meters, llmq.usage, llmq.agent_usage, llmq.settings to llmq_reader', v_views);
       else null;
     end case;
     v_granted := v_granted || v_role;

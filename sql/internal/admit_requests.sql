@@ -18,6 +18,8 @@ create function llmq.admit_requests(
   out input_tokens  int[],
   out output_tokens int[],
   out usd           numeric[],
+  out limited       uuid[],
+  out agents        jsonb,
   out handled       int
 )
 language plpgsql volatile
@@ -27,13 +29,11 @@ set jit = off
 as $$
 declare
   v_counts_tokens boolean := num_nonnulls(room.input_tokens, room.output_tokens, room.tokens) > 0;
+  v_now           timestamptz := clock_timestamp();
+  v_model         text := (select m.name from llmq.models as m where m.lane = admit_requests.lane);
   v_routes_paused boolean := exists (select from llmq.routes as r where r.paused);
   v_in_used       bigint := 0;
   v_out_used      bigint := 0;
-  v_in            int;
-  v_out           int;
-  v_cost          numeric;
-  v_agents        jsonb := '{}';
   v_agent         jsonb;
   v_leaders       jsonb := '{}';
   v_found_as      text;
@@ -46,17 +46,23 @@ declare
   v_row           record;
 begin
   ids := '{}';
+  limited := '{}';
+  agents := '{}';
   handled := 0;
   for v_row in
     select
       q.held, q.id, q.agent_id, q.complexity, q.task_type, q.pinned, q.share_key, q.shares,
-      a.agent_id is not null as limited, a.paused,
-      num_nonnulls(a.daily_budget_usd, a.monthly_budget_usd) > 0 as budgeted
+      a.agent_id is not null as limited, a.paused, a.max_concurrency is not null as counted, b.budgeted,
+      t.input_tokens, t.output_tokens,
+      case when b.budgeted then coalesce(llmq.cost_of(p, t.input_tokens, t.output_tokens, 0, 0), 0) end as cost
     from unnest(candidates) with ordinality as c (id, place)
     cross join lateral (select w as held, w.* from llmq.queue as w where w.id = c.id offset 0) as q
     left join llmq.agents as a
       on a.agent_id = q.agent_id
       and (a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null)
+    cross join lateral (select num_nonnulls(a.daily_budget_usd, a.monthly_budget_usd) > 0 as budgeted) as b
+    left join lateral llmq.expected_tokens(q.id, admit_requests.lane) as t on v_counts_tokens or b.budgeted
+    left join lateral llmq.price_at(v_model, v_now, t.input_tokens) as p on b.budgeted
     order by c.place
   loop
     exit when cardinality(ids) >= most;
@@ -75,25 +81,16 @@ begin
       v_hold := case when v_found_as = 'in_flight' then 'shared' end;
     end if;
 
-    v_in := null;
-    v_out := null;
-    v_cost := null;
-    if v_hold is null and (v_counts_tokens or v_row.budgeted) then
-      select t.input_tokens, t.output_tokens into v_in, v_out from llmq.expected_tokens(v_row.id, lane) as t;
-    end if;
     if v_hold is null and v_row.limited then
-      v_agent := v_agents -> v_row.agent_id;
+      v_agent := agents -> v_row.agent_id;
       if v_agent is null then
         v_agent := (select to_jsonb(r) from llmq.agent_room(v_row.agent_id) as r);
-        v_agents := v_agents || jsonb_build_object(v_row.agent_id, v_agent);
+        agents := agents || jsonb_build_object(v_row.agent_id, v_agent);
       end if;
       continue when not (v_agent ->> 'locked')::boolean;
-      if v_row.budgeted then
-        v_cost := coalesce(llmq.call_cost(lane, clock_timestamp(), v_in, v_out, 0, 0), 0);
-      end if;
       if (v_agent ->> 'calls')::bigint <= 0 then
         v_hold := 'agent_concurrency';
-      elsif v_row.budgeted and (v_agent ->> 'usd')::numeric < v_cost then
+      elsif v_row.budgeted and (v_agent ->> 'usd')::numeric < v_row.cost then
         if (v_agent ->> 'fails')::boolean then
           v_broke := v_broke || v_row.held;
           handled := handled + 1;
@@ -113,32 +110,30 @@ begin
       exit when not (
         (room.idle and ids = '{}')
         or least(
-          room.input_tokens - v_in_used - v_in,
-          room.output_tokens - v_out_used - v_out,
-          room.tokens - v_in_used - v_out_used - v_in - v_out
+          room.input_tokens - v_in_used - v_row.input_tokens,
+          room.output_tokens - v_out_used - v_row.output_tokens,
+          room.tokens - v_in_used - v_out_used - v_row.input_tokens - v_row.output_tokens
         ) >= 0
       );
-      v_in_used := v_in_used + v_in;
-      v_out_used := v_out_used + v_out;
-    elsif room.meters is not null then
-      v_in := 0;
-      v_out := 0;
-    else
-      v_in := null;
-      v_out := null;
+      v_in_used := v_in_used + v_row.input_tokens;
+      v_out_used := v_out_used + v_row.output_tokens;
     end if;
     if v_row.limited then
-      v_agents := v_agents || jsonb_build_object(v_row.agent_id, v_agent || jsonb_build_object(
-        'calls', (v_agent ->> 'calls')::bigint - 1, 'usd', (v_agent ->> 'usd')::numeric - v_cost
+      agents := agents || jsonb_build_object(v_row.agent_id, v_agent || jsonb_build_object(
+        'calls', (v_agent ->> 'calls')::bigint - 1, 'usd', (v_agent ->> 'usd')::numeric - v_row.cost
       ));
     end if;
     if v_row.shares then
       v_leaders := v_leaders || jsonb_build_object(v_row.share_key, v_row.id);
     end if;
+    if v_row.counted then
+      limited := limited || v_row.id;
+    end if;
     ids := ids || v_row.id;
-    input_tokens := input_tokens || v_in;
-    output_tokens := output_tokens || v_out;
-    usd := usd || v_cost;
+    -- 0 where only requests are counted, null where nothing is.
+    input_tokens := input_tokens || case when v_counts_tokens then v_row.input_tokens when room.meters is not null then 0 end;
+    output_tokens := output_tokens || case when v_counts_tokens then v_row.output_tokens when room.meters is not null then 0 end;
+    usd := usd || v_row.cost;
   end loop;
 
   if v_held <> '{}' then

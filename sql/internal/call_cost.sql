@@ -22,7 +22,7 @@ begin
 end
 $$;
 comment on function llmq.call_cost(int, timestamptz, int, int, int, int) is
-$$Internal: what a call costs, in US dollars; null when the model has no price at that time.
+$$What a call costs, in US dollars; null when the model has no price at that time.
 lane: llmq.models.lane.
 at: when the call starts.
 input_tokens: all of them, cached ones included.

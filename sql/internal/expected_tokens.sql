@@ -1,8 +1,8 @@
 -- What a call will take from the limits, on the safe side: five percent above what prompts of this size took,
--- and an answer as long as max_tokens allows or, without it, as nine of ten are.
+-- and an answer as long as max_tokens allows or, without it, as nine of ten are. Plain SQL, so that it becomes part
+-- of the query around it.
 create function llmq.expected_tokens(request_id uuid, lane int) returns table (input_tokens int, output_tokens int)
 language sql stable
-set search_path = pg_catalog, pg_temp
 as $$
   select
     least(ceil(1.05 * coalesce(e.input_factor, 1) * llmq.estimate_input_tokens(r.messages, r.tools, r.response_schema)), 2000000000)::int,

@@ -59,7 +59,7 @@ begin
   group by m.meter, d.at
   having num_nonnulls(nullif(sum(d.requests), 0), nullif(sum(d.input_tokens), 0), nullif(sum(d.output_tokens), 0)) > 0;
 
-  insert into llmq.agent_spend (agent_id, at, usd)
+  insert into llmq.agent_usage (agent_id, at, usd)
   select u.agent_id, u.started_at, sum(u.usd - u.reserved_usd)
   from jsonb_to_recordset(v_used) as u (agent_id text, started_at timestamptz, reserved_usd numeric, usd numeric)
   where u.reserved_usd is not null

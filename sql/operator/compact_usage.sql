@@ -33,20 +33,32 @@ begin
     v_total := v_total + v_rows;
   end loop;
   for v_agent in
-    select s.agent_id from llmq.agent_spend as s where not s.compact group by s.agent_id having count(*) > 200
+    select u.agent_id from llmq.agent_usage as u
+    where not u.compact
+    group by u.agent_id
+    having count(*) > 100 or min(u.at) < (select max(o.at) from llmq.agent_usage as o where o.agent_id = u.agent_id and o.compact)
   loop
     with taken as (
-      delete from llmq.agent_spend as s where s.agent_id = v_agent returning s.*
-    )
-    insert into llmq.agent_spend (agent_id, at, usd, compact)
-    select v_agent, date_trunc('day', t.at at time zone 'UTC') at time zone 'UTC', sum(t.usd), true
+      delete from llmq.agent_usage as u
+      where u.agent_id = v_agent and (u.compact or u.at < v_now - interval '2 seconds')
+      returning u.*
+    ),
+    -- Another day or month begins at 0.
+    newest as (select max(t.at) as at, max(t.at) at time zone 'UTC' as utc from taken as t)
+    insert into llmq.agent_usage (agent_id, at, usd, usd_of_month, compact)
+    select
+      v_agent, n.at,
+      coalesce(sum(t.usd) filter (where date_trunc('day', t.at at time zone 'UTC') = date_trunc('day', n.utc)), 0),
+      coalesce(sum(coalesce(t.usd_of_month, t.usd)) filter (where date_trunc('month', t.at at time zone 'UTC') = date_trunc('month', n.utc)), 0),
+      true
     from taken as t
-    where t.at > v_now - interval '62 days'
-    group by 2;
+    cross join newest as n
+    where n.at is not null
+    group by n.at, n.utc;
     get diagnostics v_rows = row_count;
     v_total := v_total + v_rows;
   end loop;
   return v_total;
 end
 $$;
-comment on function llmq.compact_usage() is 'Shortens llmq.usage and llmq.agent_spend without changing their sums. Returns how many rows it touched. llmq.maintain() calls it every second.';
+comment on function llmq.compact_usage() is 'Shortens llmq.usage and llmq.agent_usage without changing their sums. Returns how many rows it touched. llmq.maintain() calls it every second.';

@@ -49,6 +49,7 @@ create table llmq.queue (
   share_key      uuid,
   shares         boolean,
   leader_id      uuid,
+  agent_limited   boolean,
   reserved_input  integer,
   reserved_output integer,
   reserved_usd    double precision,
@@ -94,6 +95,9 @@ create index queue_followers on llmq.queue (leader_id)
 -- In flight per lane, oldest first.
 create index queue_processing on llmq.queue (lane, started_at)
   where status = 'processing';
+-- In flight per agent, for those that may have so many.
+create index queue_processing_by_agent on llmq.queue (agent_id, started_at)
+  where agent_limited;
 -- Deadlines that pass, queued or running.
 create index queue_deadline on llmq.queue (deadline)
   where deadline is not null;
@@ -111,6 +115,7 @@ comment on column llmq.queue.hold is 'Why the claim passed it over and took it o
 comment on column llmq.queue.share_key is 'Hash of all that the model would see; set when the request may share a call or an answer.';
 comment on column llmq.queue.shares is 'It may wait for the answer of an identical request in flight (settings.share).';
 comment on column llmq.queue.leader_id is 'The identical request whose answer it waits for (hold = shared).';
+comment on column llmq.queue.agent_limited is 'True while processing, where llmq.agents.max_concurrency counts it; else null.';
 comment on column llmq.queue.reserved_input is 'Input tokens that its claim took from the limits of model and provider; 0 where only requests are counted, null where nothing is.';
 comment on column llmq.queue.reserved_output is 'Output tokens, likewise.';
 comment on column llmq.queue.reserved_usd is 'US dollars that its claim took from the agent''s budget; null without one.';

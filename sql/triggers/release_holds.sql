@@ -5,21 +5,33 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform llmq.release_held((select array_agg(o.agent_id) from before as o), 10000);
+  -- Calls that began before the limit did count, too.
+  if tg_op <> 'DELETE' then
+    update llmq.queue as q
+    set agent_limited = true
+    where q.status = 'processing' and q.agent_limited is null
+      and q.agent_id in (select a.agent_id from changed as c join llmq.agents as a on a.agent_id = c.agent_id where a.max_concurrency is not null);
+  end if;
+  perform llmq.release_held((select array_agg(c.agent_id) from changed as c), 10000);
   perform pg_notify('llmq_wake', '');
   return null;
 end
 $$;
 comment on function llmq.release_agent_holds() is 'Trigger: looks again at what is held because of agents whose limits were changed.';
 
+create trigger release_holds_on_insert
+after insert on llmq.agents
+referencing new table as changed
+for each statement execute function llmq.release_agent_holds();
+
 create trigger release_holds_on_update
 after update on llmq.agents
-referencing old table as before
+referencing old table as changed
 for each statement execute function llmq.release_agent_holds();
 
 create trigger release_holds_on_delete
 after delete on llmq.agents
-referencing old table as before
+referencing old table as changed
 for each statement execute function llmq.release_agent_holds();
 
 create function llmq.release_route_holds() returns trigger

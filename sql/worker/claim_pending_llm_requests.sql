@@ -7,8 +7,9 @@
 -- 3. Lane by lane, the highest priority first, then who waited longest, until there are enough:
 --    a. A limited lane is opened (llmq.open_lane): its room, under the locks of its limits. One that another
 --       claim has open is passed over.
---    b. It is scanned from its mark in the order of the tags. The CTE is materialized: it is the fence that
---       keeps the plan from running the locking scan twice.
+--    b. It is scanned from its mark in the order of the tags. The limit that varies is outside: a generic plan takes
+--       one of unknown size for a tenth of the table. Rows are locked as they are taken, no more. The CTE is
+--       materialized: it is the fence that keeps the plan from running the locking scan twice.
 --    c. Where agents are limited, tokens counted or answers shared, each row is looked at
 --       (llmq.admit_requests). What its agent may not start now leaves the lane, so that no claim meets it again.
 --    d. The rows are updated by id array. `update ... from picked` on a table analyzed while nearly empty walks
@@ -28,7 +29,6 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_mergejoin = off
 set enable_hashjoin = off
-set enable_sort = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -94,19 +94,23 @@ begin
     end if;
     v_now := coalesce(v_room.at, clock_timestamp());
 
-    -- A second round and more only where the rows met so far were held: a limited agent's backlog.
+    -- A second round and more only where the rows met so far were held: a limited agent's backlog, in larger bites.
     for v_round in 1..10 loop
       v_want := least(max_requests - cardinality(v_ids), v_room.requests);
       exit when v_want <= 0;
       with picked as materialized (
-        select q.id, q.tag, q.share_key
-        from llmq.queue as q
-        where q.lane = v_lane.lane and q.priority = v_lane.priority and q.status = 'pending' and q.tag is not null
-          and q.tag >= v_lane.scan
-          and (q.deadline is null or q.deadline > v_now)
-        order by q.tag
-        limit case when v_guarded then greatest(v_want, 200) else v_want end
-        for update skip locked
+        select r.id, r.tag, r.share_key
+        from (
+          select q.id, q.tag, q.share_key
+          from llmq.queue as q
+          where q.lane = v_lane.lane and q.priority = v_lane.priority and q.status = 'pending' and q.tag is not null
+            and q.tag >= v_lane.scan
+            and (q.deadline is null or q.deadline > v_now)
+          order by q.tag
+          limit 1000
+          for update skip locked
+        ) as r
+        limit case when v_round = 1 then v_want else greatest(v_want, 200) end
       )
       select array_agg(k.id) as ids, bool_or(k.share_key is not null) as shared, max(k.tag) as last_tag
       into v_found
@@ -118,7 +122,7 @@ begin
       if v_looked then
         select a.* into v_admit from llmq.admit_requests(v_found.ids, v_lane.lane, v_room, v_want) as a;
       else
-        select v_found.ids as ids, 0 as handled, null::int[] as input_tokens, null::int[] as output_tokens, null::numeric[] as usd
+        select v_found.ids as ids, 0 as handled, null::int[] as input_tokens, null::int[] as output_tokens, null::numeric[] as usd, null::uuid[] as limited, null::jsonb as agents
         into v_admit;
       end if;
 
@@ -134,7 +138,8 @@ begin
               when v_looked then v_admit.input_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
             reserved_output = case
               when v_looked then v_admit.output_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
-            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end
+            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end,
+            agent_limited = case when v_looked and q.id = any (v_admit.limited) then true end
         where q.id = any (v_admit.ids)
         returning q.*
       ),
@@ -159,9 +164,7 @@ begin
         r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, c.started_at, c.attempts,
         c.max_attempts, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
         v_lane.options, v_lane.context_window, v_lane.max_output_tokens,
-        v_lane.calls_limited or v_guarded and exists (
-          select from llmq.agents as a where a.agent_id = c.agent_id and a.max_concurrency is not null
-        )
+        v_lane.calls_limited or coalesce(c.agent_limited, false)
       from claimed as c
       cross join lateral (select r.* from llmq.requests as r where r.id = c.id limit 1) as r
       order by c.tag;
@@ -172,7 +175,7 @@ begin
           v_room := llmq.note_start(v_room, cardinality(v_admit.ids), v_admit.input_tokens, v_admit.output_tokens);
         end if;
         if v_looked then
-          perform llmq.note_spending(v_admit.ids);
+          perform llmq.note_agents(v_admit.ids, v_admit.agents);
         end if;
       end if;
       exit when v_admit.handled = 0;

@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 beforeEach(async () => {
   await database.query(`
-    truncate llmq.queue, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.model_state, llmq.cached_answers, llmq.agent_spend;
+    truncate llmq.queue, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.model_state, llmq.cached_answers, llmq.agent_usage;
     delete from llmq.lane_marks; delete from llmq.routes; delete from llmq.models; delete from llmq.providers; delete from llmq.agents;
     select llmq.configure_provider('sim', 'sim');
     select llmq.configure_model('m', 'sim');
@@ -242,10 +242,18 @@ describe("a budget", () => {
     expect(Number(await callOne(on, "agent_spent", { agent_id: "a", period: "day" }))).toBe(0);
     await submitMany(210, request);
     for (let n = 0; n < 210; n += 1) await complete(await claim(on, { max_requests: 1 }), answered);
+    await passTime(database, 5);
     expect(await callOne<number>(on, "compact_usage")).toBeGreaterThan(0);
     expect(Number(await callOne(on, "agent_spent", { agent_id: "a", period: "day" }))).toBe(210);
-    const [rows] = await database.query("select count(*)::int from llmq.agent_spend");
+    const [rows] = await database.query("select count(*)::int from llmq.agent_usage");
     expect(rows?.count).toBeLessThan(10);
+    // What comes for a call that began before the sum counts from the next time on.
+    await database.query(
+      "insert into llmq.agent_usage (agent_id, at, usd) select 'a', min(at) - interval '1 second', -10 from llmq.agent_usage where compact",
+    );
+    await callOne(on, "compact_usage");
+    expect(Number(await callOne(on, "agent_spent", { agent_id: "a", period: "day" }))).toBe(200);
+    expect(Number(await callOne(on, "agent_spent", { agent_id: "a", period: "month" }))).toBe(200);
   });
 });
 

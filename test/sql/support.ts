@@ -64,7 +64,7 @@ export function claim(on: Queryable, named: Record<string, unknown> = {}): Promi
 export async function passTime(database: TestDatabase, seconds: number): Promise<void> {
   await database.query(`
     update llmq.usage set at = at - interval '${seconds} seconds', oldest_start = oldest_start - interval '${seconds} seconds';
-    update llmq.agent_spend set at = at - interval '${seconds} seconds';
+    update llmq.agent_usage set at = at - interval '${seconds} seconds', oldest_start = oldest_start - interval '${seconds} seconds';
     update llmq.cached_answers
     set finished_at = finished_at - interval '${seconds} seconds', expires_at = expires_at - interval '${seconds} seconds';
     update llmq.model_state set cooling_until = cooling_until - interval '${seconds} seconds';

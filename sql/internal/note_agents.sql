@@ -1,0 +1,14 @@
+-- What a claim took from limited agents: a row for each, which also says where counting its calls begins next time.
+create function llmq.note_agents(request_ids uuid[], agents jsonb) returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+  insert into llmq.agent_usage (agent_id, at, usd, oldest_start)
+  select
+    q.agent_id, q.started_at, coalesce(sum(q.reserved_usd), 0),
+    case when bool_or(q.agent_limited) then least((agents -> q.agent_id ->> 'oldest')::timestamptz, q.started_at) end
+  from llmq.queue as q
+  where q.id = any (request_ids) and (q.reserved_usd is not null or q.agent_limited)
+  group by q.agent_id, q.started_at
+$$;
+comment on function llmq.note_agents(uuid[], jsonb) is 'Internal: writes llmq.agent_usage for calls that a claim begins.';
