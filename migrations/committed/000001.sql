@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:04e4d816409cef0473b5c13cacf4432f9bc85c34
+--! Hash: sha1:1007d7d52b8821bdff06189ae1f33449f8fd3345
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -486,6 +486,7 @@ create table llmq.queue (
   share_key      uuid,
   shares         boolean,
   leader_id      uuid,
+  agent_limited   boolean,
   reserved_input  integer,
   reserved_output integer,
   reserved_usd    double precision,
@@ -531,6 +532,9 @@ create index queue_followers on llmq.queue (leader_id)
 -- In flight per lane, oldest first.
 create index queue_processing on llmq.queue (lane, started_at)
   where status = 'processing';
+-- In flight per agent, for those that may have so many.
+create index queue_processing_by_agent on llmq.queue (agent_id, started_at)
+  where agent_limited;
 -- Deadlines that pass, queued or running.
 create index queue_deadline on llmq.queue (deadline)
   where deadline is not null;
@@ -548,6 +552,7 @@ comment on column llmq.queue.hold is 'Why the claim passed it over and took it o
 comment on column llmq.queue.share_key is 'Hash of all that the model would see; set when the request may share a call or an answer.';
 comment on column llmq.queue.shares is 'It may wait for the answer of an identical request in flight (settings.share).';
 comment on column llmq.queue.leader_id is 'The identical request whose answer it waits for (hold = shared).';
+comment on column llmq.queue.agent_limited is 'True while processing, where llmq.agents.max_concurrency counts it; else null.';
 comment on column llmq.queue.reserved_input is 'Input tokens that its claim took from the limits of model and provider; 0 where only requests are counted, null where nothing is.';
 comment on column llmq.queue.reserved_output is 'Output tokens, likewise.';
 comment on column llmq.queue.reserved_usd is 'US dollars that its claim took from the agent''s budget; null without one.';
@@ -768,23 +773,31 @@ comment on column llmq.token_estimates.input_factor is 'Tokens counted by the pr
 comment on column llmq.token_estimates.output_p90 is 'Tokens that nine of ten answers stay below; what a call without max_tokens reserves.';
 comment on column llmq.token_estimates.samples is 'Calls learned from.';
 --! EndIncluded tables/token_estimates.sql
---! Included tables/agent_spend.sql
--- The ledger of the budgets: US dollars of agents that have one. The claim reserves an estimate, the finish
--- corrects it, both dated by the start of the call, so that a call belongs to one day. Insert-only, as llmq.usage.
-create table llmq.agent_spend (
-  agent_id text not null,
-  at       timestamptz not null,
-  usd      numeric not null,
-  compact  boolean not null default false
+--! Included tables/agent_usage.sql
+-- The ledger of limited agents, insert-only, as llmq.usage is: US dollars of those that have a budget, and where
+-- counting their calls begins. The claim reserves an estimate, the finish corrects it, both dated by the start of the
+-- call, so that a call belongs to one day.
+--
+-- llmq.maintain() puts them together: one row per agent holds the sums of its day and month up to its time, and only
+-- what came after it is added up. A correction dated before it counts from the next time on, a second or two later.
+create table llmq.agent_usage (
+  agent_id     text not null,
+  at           timestamptz not null,
+  usd          numeric not null default 0,
+  oldest_start timestamptz,
+  compact      boolean not null default false,
+  usd_of_month numeric
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
-create index agent_spend_by_agent on llmq.agent_spend (agent_id, at);
-create index agent_spend_to_compact on llmq.agent_spend (agent_id) where not compact;
+create index agent_usage_by_agent on llmq.agent_usage (agent_id, at) where not compact;
+create index agent_usage_sums on llmq.agent_usage (agent_id, at) where compact;
 
-comment on table llmq.agent_spend is 'What agents with a budget spent and reserved, this month and the last. llmq.maintain() keeps one row per agent and day and the newest ones.';
-comment on column llmq.agent_spend.at is 'Start of the call; of the day (UTC) in a sum.';
-comment on column llmq.agent_spend.usd is 'US dollars: reserved at the claim, or the difference to what the call cost.';
-comment on column llmq.agent_spend.compact is 'Sum of a day.';
---! EndIncluded tables/agent_spend.sql
+comment on table llmq.agent_usage is 'What agents with a budget spent and reserved: a sum per agent, and what came after it. Ask llmq.agent_spent().';
+comment on column llmq.agent_usage.at is 'Start of the call; of a sum, up to when it counts.';
+comment on column llmq.agent_usage.usd is 'US dollars: reserved at the claim, or the difference to what the call cost; of a sum, those of its day (UTC).';
+comment on column llmq.agent_usage.oldest_start is 'Start of the oldest call the agent had in flight then: counting them begins there, above the dead rows of finished ones. Null in corrections and sums.';
+comment on column llmq.agent_usage.compact is 'A sum.';
+comment on column llmq.agent_usage.usd_of_month is 'Of a sum: US dollars of its calendar month (UTC).';
+--! EndIncluded tables/agent_usage.sql
 --! Included tables/cached_answers.sql
 create table llmq.cached_answers (
   share_key   uuid not null,
@@ -1864,7 +1877,7 @@ begin
 end
 $$;
 comment on function llmq.call_cost(int, timestamptz, int, int, int, int) is
-$$Internal: what a call costs, in US dollars; null when the model has no price at that time.
+$$What a call costs, in US dollars; null when the model has no price at that time.
 lane: llmq.models.lane.
 at: when the call starts.
 input_tokens: all of them, cached ones included.
@@ -2898,10 +2911,10 @@ comment on function llmq.estimate_input_tokens(jsonb, jsonb, jsonb) is 'Internal
 --! EndIncluded internal/estimate_input_tokens.sql
 --! Included internal/expected_tokens.sql
 -- What a call will take from the limits, on the safe side: five percent above what prompts of this size took,
--- and an answer as long as max_tokens allows or, without it, as nine of ten are.
+-- and an answer as long as max_tokens allows or, without it, as nine of ten are. Plain SQL, so that it becomes part
+-- of the query around it.
 create function llmq.expected_tokens(request_id uuid, lane int) returns table (input_tokens int, output_tokens int)
 language sql stable
-set search_path = pg_catalog, pg_temp
 as $$
   select
     least(ceil(1.05 * coalesce(e.input_factor, 1) * llmq.estimate_input_tokens(r.messages, r.tools, r.response_schema)), 2000000000)::int,
@@ -2915,12 +2928,30 @@ comment on function llmq.expected_tokens(uuid, int) is 'Internal: tokens that a 
 --! EndIncluded internal/expected_tokens.sql
 --! Included internal/agent_spent.sql
 create function llmq.agent_spent(agent_id text, period text) returns numeric
-language sql stable
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
-  select coalesce(sum(s.usd), 0)
-  from llmq.agent_spend as s
-  where s.agent_id = agent_spent.agent_id
-    and s.at >= date_trunc(agent_spent.period, clock_timestamp() at time zone 'UTC') at time zone 'UTC'
+#variable_conflict use_variable
+declare
+  v_from timestamptz := date_trunc(period, clock_timestamp() at time zone 'UTC') at time zone 'UTC';
+  v_sum  record;
+begin
+  select u.at, case period when 'day' then u.usd else u.usd_of_month end as usd into v_sum
+  from llmq.agent_usage as u
+  where u.agent_id = agent_spent.agent_id and u.compact and u.at >= v_from
+  order by u.at desc
+  limit 1;
+  return coalesce(v_sum.usd, 0) + coalesce((
+    select sum(u.usd)
+    from llmq.agent_usage as u
+    where u.agent_id = agent_spent.agent_id and not u.compact and u.at >= greatest(v_from, v_sum.at)
+  ), 0);
+end
 $$;
 comment on function llmq.agent_spent(text, text) is
 $$What an agent with a budget has spent and reserved in the current day or month (UTC), in US dollars.
@@ -3380,34 +3411,55 @@ create function llmq.agent_room(
   out locked boolean,
   out calls  bigint,
   out usd    numeric,
-  out fails  boolean
+  out fails  boolean,
+  out oldest timestamptz
 )
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_sort = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
+#variable_conflict use_variable
+declare
+  v_agent record;
+  v_from  timestamptz;
 begin
   locked := pg_try_advisory_xact_lock(hashtextextended(agent_id, -1));
   if not locked then
     return;
   end if;
   select
-    a.max_concurrency - case when a.max_concurrency is not null then (
-      select count(*) from llmq.queue as q where q.agent_id = agent_room.agent_id and q.status = 'processing'
-    ) end,
-    least(
-      a.daily_budget_usd - case when a.daily_budget_usd is not null then llmq.agent_spent(agent_room.agent_id, 'day') end,
-      a.monthly_budget_usd - case when a.monthly_budget_usd is not null then llmq.agent_spent(agent_room.agent_id, 'month') end
-    ),
-    a.over_budget = 'fail'
-  into calls, usd, fails
+    a.max_concurrency, a.over_budget = 'fail' as fails,
+    a.daily_budget_usd - case when a.daily_budget_usd is not null then llmq.agent_spent(agent_id, 'day') end as today,
+    a.monthly_budget_usd - case when a.monthly_budget_usd is not null then llmq.agent_spent(agent_id, 'month') end as this_month
+  into v_agent
   from llmq.agents as a
   where a.agent_id = agent_room.agent_id;
+  fails := v_agent.fails;
+  usd := least(v_agent.today, v_agent.this_month);
+  if v_agent.max_concurrency is not null then
+    select u.oldest_start into v_from
+    from llmq.agent_usage as u
+    where u.agent_id = agent_room.agent_id and u.oldest_start is not null
+    order by u.at desc
+    limit 1;
+    -- Ordered, so that no other index will do: queue_by_agent, too, finds them, behind all the dead ones.
+    select v_agent.max_concurrency - count(*), min(f.started_at) into calls, oldest
+    from (
+      select q.started_at
+      from llmq.queue as q
+      where q.agent_id = agent_room.agent_id and q.agent_limited and q.started_at >= coalesce(v_from, '-infinity')
+      order by q.started_at
+      offset 0
+    ) as f;
+  end if;
 end
 $$;
-comment on function llmq.agent_room(text) is 'Internal: calls and US dollars an agent has left under its limits (null: no limit), under its lock.';
+comment on function llmq.agent_room(text) is
+  'Internal: calls and US dollars an agent has left under its limits (null: no limit), under its lock, and the start of the oldest call it has in flight.';
 --! EndIncluded internal/agent_room.sql
 --! Included internal/find_twin.sql
 -- An identical request that makes this call unnecessary: one that was answered (settings.cache_seconds of both
@@ -3500,6 +3552,8 @@ create function llmq.admit_requests(
   out input_tokens  int[],
   out output_tokens int[],
   out usd           numeric[],
+  out limited       uuid[],
+  out agents        jsonb,
   out handled       int
 )
 language plpgsql volatile
@@ -3509,13 +3563,11 @@ set jit = off
 as $$
 declare
   v_counts_tokens boolean := num_nonnulls(room.input_tokens, room.output_tokens, room.tokens) > 0;
+  v_now           timestamptz := clock_timestamp();
+  v_model         text := (select m.name from llmq.models as m where m.lane = admit_requests.lane);
   v_routes_paused boolean := exists (select from llmq.routes as r where r.paused);
   v_in_used       bigint := 0;
   v_out_used      bigint := 0;
-  v_in            int;
-  v_out           int;
-  v_cost          numeric;
-  v_agents        jsonb := '{}';
   v_agent         jsonb;
   v_leaders       jsonb := '{}';
   v_found_as      text;
@@ -3528,17 +3580,23 @@ declare
   v_row           record;
 begin
   ids := '{}';
+  limited := '{}';
+  agents := '{}';
   handled := 0;
   for v_row in
     select
       q.held, q.id, q.agent_id, q.complexity, q.task_type, q.pinned, q.share_key, q.shares,
-      a.agent_id is not null as limited, a.paused,
-      num_nonnulls(a.daily_budget_usd, a.monthly_budget_usd) > 0 as budgeted
+      a.agent_id is not null as limited, a.paused, a.max_concurrency is not null as counted, b.budgeted,
+      t.input_tokens, t.output_tokens,
+      case when b.budgeted then coalesce(llmq.cost_of(p, t.input_tokens, t.output_tokens, 0, 0), 0) end as cost
     from unnest(candidates) with ordinality as c (id, place)
     cross join lateral (select w as held, w.* from llmq.queue as w where w.id = c.id offset 0) as q
     left join llmq.agents as a
       on a.agent_id = q.agent_id
       and (a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null)
+    cross join lateral (select num_nonnulls(a.daily_budget_usd, a.monthly_budget_usd) > 0 as budgeted) as b
+    left join lateral llmq.expected_tokens(q.id, admit_requests.lane) as t on v_counts_tokens or b.budgeted
+    left join lateral llmq.price_at(v_model, v_now, t.input_tokens) as p on b.budgeted
     order by c.place
   loop
     exit when cardinality(ids) >= most;
@@ -3557,25 +3615,16 @@ begin
       v_hold := case when v_found_as = 'in_flight' then 'shared' end;
     end if;
 
-    v_in := null;
-    v_out := null;
-    v_cost := null;
-    if v_hold is null and (v_counts_tokens or v_row.budgeted) then
-      select t.input_tokens, t.output_tokens into v_in, v_out from llmq.expected_tokens(v_row.id, lane) as t;
-    end if;
     if v_hold is null and v_row.limited then
-      v_agent := v_agents -> v_row.agent_id;
+      v_agent := agents -> v_row.agent_id;
       if v_agent is null then
         v_agent := (select to_jsonb(r) from llmq.agent_room(v_row.agent_id) as r);
-        v_agents := v_agents || jsonb_build_object(v_row.agent_id, v_agent);
+        agents := agents || jsonb_build_object(v_row.agent_id, v_agent);
       end if;
       continue when not (v_agent ->> 'locked')::boolean;
-      if v_row.budgeted then
-        v_cost := coalesce(llmq.call_cost(lane, clock_timestamp(), v_in, v_out, 0, 0), 0);
-      end if;
       if (v_agent ->> 'calls')::bigint <= 0 then
         v_hold := 'agent_concurrency';
-      elsif v_row.budgeted and (v_agent ->> 'usd')::numeric < v_cost then
+      elsif v_row.budgeted and (v_agent ->> 'usd')::numeric < v_row.cost then
         if (v_agent ->> 'fails')::boolean then
           v_broke := v_broke || v_row.held;
           handled := handled + 1;
@@ -3595,32 +3644,30 @@ begin
       exit when not (
         (room.idle and ids = '{}')
         or least(
-          room.input_tokens - v_in_used - v_in,
-          room.output_tokens - v_out_used - v_out,
-          room.tokens - v_in_used - v_out_used - v_in - v_out
+          room.input_tokens - v_in_used - v_row.input_tokens,
+          room.output_tokens - v_out_used - v_row.output_tokens,
+          room.tokens - v_in_used - v_out_used - v_row.input_tokens - v_row.output_tokens
         ) >= 0
       );
-      v_in_used := v_in_used + v_in;
-      v_out_used := v_out_used + v_out;
-    elsif room.meters is not null then
-      v_in := 0;
-      v_out := 0;
-    else
-      v_in := null;
-      v_out := null;
+      v_in_used := v_in_used + v_row.input_tokens;
+      v_out_used := v_out_used + v_row.output_tokens;
     end if;
     if v_row.limited then
-      v_agents := v_agents || jsonb_build_object(v_row.agent_id, v_agent || jsonb_build_object(
-        'calls', (v_agent ->> 'calls')::bigint - 1, 'usd', (v_agent ->> 'usd')::numeric - v_cost
+      agents := agents || jsonb_build_object(v_row.agent_id, v_agent || jsonb_build_object(
+        'calls', (v_agent ->> 'calls')::bigint - 1, 'usd', (v_agent ->> 'usd')::numeric - v_row.cost
       ));
     end if;
     if v_row.shares then
       v_leaders := v_leaders || jsonb_build_object(v_row.share_key, v_row.id);
     end if;
+    if v_row.counted then
+      limited := limited || v_row.id;
+    end if;
     ids := ids || v_row.id;
-    input_tokens := input_tokens || v_in;
-    output_tokens := output_tokens || v_out;
-    usd := usd || v_cost;
+    -- 0 where only requests are counted, null where nothing is.
+    input_tokens := input_tokens || case when v_counts_tokens then v_row.input_tokens when room.meters is not null then 0 end;
+    output_tokens := output_tokens || case when v_counts_tokens then v_row.output_tokens when room.meters is not null then 0 end;
+    usd := usd || v_row.cost;
   end loop;
 
   if v_held <> '{}' then
@@ -3663,19 +3710,22 @@ end
 $$;
 comment on function llmq.note_start(llmq.lane_room, int, int[], int[]) is 'Internal: writes llmq.usage for calls that a claim begins.';
 --! EndIncluded internal/note_start.sql
---! Included internal/note_spending.sql
-create function llmq.note_spending(request_ids uuid[]) returns void
+--! Included internal/note_agents.sql
+-- What a claim took from limited agents: a row for each, which also says where counting its calls begins next time.
+create function llmq.note_agents(request_ids uuid[], agents jsonb) returns void
 language sql volatile
 set search_path = pg_catalog, pg_temp
 as $$
-  insert into llmq.agent_spend (agent_id, at, usd)
-  select q.agent_id, q.started_at, sum(q.reserved_usd)
+  insert into llmq.agent_usage (agent_id, at, usd, oldest_start)
+  select
+    q.agent_id, q.started_at, coalesce(sum(q.reserved_usd), 0),
+    case when bool_or(q.agent_limited) then least((agents -> q.agent_id ->> 'oldest')::timestamptz, q.started_at) end
   from llmq.queue as q
-  where q.id = any (request_ids) and q.reserved_usd is not null
+  where q.id = any (request_ids) and (q.reserved_usd is not null or q.agent_limited)
   group by q.agent_id, q.started_at
 $$;
-comment on function llmq.note_spending(uuid[]) is 'Internal: what a claim reserves from the budgets of agents.';
---! EndIncluded internal/note_spending.sql
+comment on function llmq.note_agents(uuid[], jsonb) is 'Internal: writes llmq.agent_usage for calls that a claim begins.';
+--! EndIncluded internal/note_agents.sql
 --! Included worker/claim_pending_llm_requests.sql
 -- THE CLAIM. pending (ready) -> processing, for up to max_requests rows; never one row twice, never more
 -- than asked, never over a limit.
@@ -3686,8 +3736,9 @@ comment on function llmq.note_spending(uuid[]) is 'Internal: what a claim reserv
 -- 3. Lane by lane, the highest priority first, then who waited longest, until there are enough:
 --    a. A limited lane is opened (llmq.open_lane): its room, under the locks of its limits. One that another
 --       claim has open is passed over.
---    b. It is scanned from its mark in the order of the tags. The CTE is materialized: it is the fence that
---       keeps the plan from running the locking scan twice.
+--    b. It is scanned from its mark in the order of the tags. The limit that varies is outside: a generic plan takes
+--       one of unknown size for a tenth of the table. Rows are locked as they are taken, no more. The CTE is
+--       materialized: it is the fence that keeps the plan from running the locking scan twice.
 --    c. Where agents are limited, tokens counted or answers shared, each row is looked at
 --       (llmq.admit_requests). What its agent may not start now leaves the lane, so that no claim meets it again.
 --    d. The rows are updated by id array. `update ... from picked` on a table analyzed while nearly empty walks
@@ -3707,7 +3758,6 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_mergejoin = off
 set enable_hashjoin = off
-set enable_sort = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -3773,19 +3823,23 @@ begin
     end if;
     v_now := coalesce(v_room.at, clock_timestamp());
 
-    -- A second round and more only where the rows met so far were held: a limited agent's backlog.
+    -- A second round and more only where the rows met so far were held: a limited agent's backlog, in larger bites.
     for v_round in 1..10 loop
       v_want := least(max_requests - cardinality(v_ids), v_room.requests);
       exit when v_want <= 0;
       with picked as materialized (
-        select q.id, q.tag, q.share_key
-        from llmq.queue as q
-        where q.lane = v_lane.lane and q.priority = v_lane.priority and q.status = 'pending' and q.tag is not null
-          and q.tag >= v_lane.scan
-          and (q.deadline is null or q.deadline > v_now)
-        order by q.tag
-        limit case when v_guarded then greatest(v_want, 200) else v_want end
-        for update skip locked
+        select r.id, r.tag, r.share_key
+        from (
+          select q.id, q.tag, q.share_key
+          from llmq.queue as q
+          where q.lane = v_lane.lane and q.priority = v_lane.priority and q.status = 'pending' and q.tag is not null
+            and q.tag >= v_lane.scan
+            and (q.deadline is null or q.deadline > v_now)
+          order by q.tag
+          limit 1000
+          for update skip locked
+        ) as r
+        limit case when v_round = 1 then v_want else greatest(v_want, 200) end
       )
       select array_agg(k.id) as ids, bool_or(k.share_key is not null) as shared, max(k.tag) as last_tag
       into v_found
@@ -3797,7 +3851,7 @@ begin
       if v_looked then
         select a.* into v_admit from llmq.admit_requests(v_found.ids, v_lane.lane, v_room, v_want) as a;
       else
-        select v_found.ids as ids, 0 as handled, null::int[] as input_tokens, null::int[] as output_tokens, null::numeric[] as usd
+        select v_found.ids as ids, 0 as handled, null::int[] as input_tokens, null::int[] as output_tokens, null::numeric[] as usd, null::uuid[] as limited, null::jsonb as agents
         into v_admit;
       end if;
 
@@ -3813,7 +3867,8 @@ begin
               when v_looked then v_admit.input_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
             reserved_output = case
               when v_looked then v_admit.output_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
-            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end
+            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end,
+            agent_limited = case when v_looked and q.id = any (v_admit.limited) then true end
         where q.id = any (v_admit.ids)
         returning q.*
       ),
@@ -3838,9 +3893,7 @@ begin
         r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, c.started_at, c.attempts,
         c.max_attempts, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
         v_lane.options, v_lane.context_window, v_lane.max_output_tokens,
-        v_lane.calls_limited or v_guarded and exists (
-          select from llmq.agents as a where a.agent_id = c.agent_id and a.max_concurrency is not null
-        )
+        v_lane.calls_limited or coalesce(c.agent_limited, false)
       from claimed as c
       cross join lateral (select r.* from llmq.requests as r where r.id = c.id limit 1) as r
       order by c.tag;
@@ -3851,7 +3904,7 @@ begin
           v_room := llmq.note_start(v_room, cardinality(v_admit.ids), v_admit.input_tokens, v_admit.output_tokens);
         end if;
         if v_looked then
-          perform llmq.note_spending(v_admit.ids);
+          perform llmq.note_agents(v_admit.ids, v_admit.agents);
         end if;
       end if;
       exit when v_admit.handled = 0;
@@ -3911,7 +3964,10 @@ begin
   end if;
   update llmq.queue as q
   set status = 'processing', worker_id = v_worker, claim_id = nextval('llmq.claim_ids'),
-      started_at = clock_timestamp(), updated_at = clock_timestamp()
+      started_at = clock_timestamp(), updated_at = clock_timestamp(), tag = null, hold = null, leader_id = null,
+      agent_limited = nullif(exists (
+        select from llmq.agents as a where a.agent_id = q.agent_id and a.max_concurrency is not null
+      ), false)
   where q.id = request_id and q.status = 'pending' and (q.deadline is null or q.deadline > clock_timestamp())
   returning q.claim_id into v_claim;
   if not found then
@@ -4205,7 +4261,7 @@ begin
   group by m.meter, d.at
   having num_nonnulls(nullif(sum(d.requests), 0), nullif(sum(d.input_tokens), 0), nullif(sum(d.output_tokens), 0)) > 0;
 
-  insert into llmq.agent_spend (agent_id, at, usd)
+  insert into llmq.agent_usage (agent_id, at, usd)
   select u.agent_id, u.started_at, sum(u.usd - u.reserved_usd)
   from jsonb_to_recordset(v_used) as u (agent_id text, started_at timestamptz, reserved_usd numeric, usd numeric)
   where u.reserved_usd is not null
@@ -4238,7 +4294,7 @@ begin
     select h.agent_id, r.reason, case r.reason
         when 'agent_paused' then case when a.paused then 0 end
         when 'agent_concurrency' then a.max_concurrency - (
-          select count(*) from llmq.queue as q where q.agent_id = h.agent_id and q.status = 'processing'
+          select count(*) from llmq.queue as q where q.agent_id = h.agent_id and q.agent_limited
         )
         -- What a call costs is not known here: some at a time.
         when 'agent_budget' then case
@@ -4830,7 +4886,7 @@ begin
       perform llmq.write_attempts(array[v_held], jsonb_build_array(v_failure.failure));
       update llmq.queue as q
       set status = 'pending', tag = null, claim_id = null, worker_id = null,
-          reserved_input = null, reserved_output = null, reserved_usd = null,
+          reserved_input = null, reserved_output = null, reserved_usd = null, agent_limited = null,
           lane = v_next.next_lane, route_step = v_next.next_step, run_at = v_next.next_run,
           attempts = q.attempts + v_next.failures,
           capacity_waits = q.capacity_waits + v_next.waits,
@@ -5022,7 +5078,7 @@ begin
   released as (
     update llmq.queue as q
     set status = 'pending', tag = null, claim_id = null, worker_id = null, run_at = clock_timestamp(),
-        reserved_input = null, reserved_output = null, reserved_usd = null, calls = q.calls + 1, updated_at = clock_timestamp()
+        reserved_input = null, reserved_output = null, reserved_usd = null, agent_limited = null, calls = q.calls + 1, updated_at = clock_timestamp()
     where q.id = any (array(select h.id from held as h))
   )
   select array_agg(h.held) into v_held from held as h;
@@ -5980,21 +6036,33 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform llmq.release_held((select array_agg(o.agent_id) from before as o), 10000);
+  -- Calls that began before the limit did count, too.
+  if tg_op <> 'DELETE' then
+    update llmq.queue as q
+    set agent_limited = true
+    where q.status = 'processing' and q.agent_limited is null
+      and q.agent_id in (select a.agent_id from changed as c join llmq.agents as a on a.agent_id = c.agent_id where a.max_concurrency is not null);
+  end if;
+  perform llmq.release_held((select array_agg(c.agent_id) from changed as c), 10000);
   perform pg_notify('llmq_wake', '');
   return null;
 end
 $$;
 comment on function llmq.release_agent_holds() is 'Trigger: looks again at what is held because of agents whose limits were changed.';
 
+create trigger release_holds_on_insert
+after insert on llmq.agents
+referencing new table as changed
+for each statement execute function llmq.release_agent_holds();
+
 create trigger release_holds_on_update
 after update on llmq.agents
-referencing old table as before
+referencing old table as changed
 for each statement execute function llmq.release_agent_holds();
 
 create trigger release_holds_on_delete
 after delete on llmq.agents
-referencing old table as before
+referencing old table as changed
 for each statement execute function llmq.release_agent_holds();
 
 create function llmq.release_route_holds() returns trigger
@@ -6350,23 +6418,35 @@ begin
     v_total := v_total + v_rows;
   end loop;
   for v_agent in
-    select s.agent_id from llmq.agent_spend as s where not s.compact group by s.agent_id having count(*) > 200
+    select u.agent_id from llmq.agent_usage as u
+    where not u.compact
+    group by u.agent_id
+    having count(*) > 100 or min(u.at) < (select max(o.at) from llmq.agent_usage as o where o.agent_id = u.agent_id and o.compact)
   loop
     with taken as (
-      delete from llmq.agent_spend as s where s.agent_id = v_agent returning s.*
-    )
-    insert into llmq.agent_spend (agent_id, at, usd, compact)
-    select v_agent, date_trunc('day', t.at at time zone 'UTC') at time zone 'UTC', sum(t.usd), true
+      delete from llmq.agent_usage as u
+      where u.agent_id = v_agent and (u.compact or u.at < v_now - interval '2 seconds')
+      returning u.*
+    ),
+    -- Another day or month begins at 0.
+    newest as (select max(t.at) as at, max(t.at) at time zone 'UTC' as utc from taken as t)
+    insert into llmq.agent_usage (agent_id, at, usd, usd_of_month, compact)
+    select
+      v_agent, n.at,
+      coalesce(sum(t.usd) filter (where date_trunc('day', t.at at time zone 'UTC') = date_trunc('day', n.utc)), 0),
+      coalesce(sum(coalesce(t.usd_of_month, t.usd)) filter (where date_trunc('month', t.at at time zone 'UTC') = date_trunc('month', n.utc)), 0),
+      true
     from taken as t
-    where t.at > v_now - interval '62 days'
-    group by 2;
+    cross join newest as n
+    where n.at is not null
+    group by n.at, n.utc;
     get diagnostics v_rows = row_count;
     v_total := v_total + v_rows;
   end loop;
   return v_total;
 end
 $$;
-comment on function llmq.compact_usage() is 'Shortens llmq.usage and llmq.agent_spend without changing their sums. Returns how many rows it touched. llmq.maintain() calls it every second.';
+comment on function llmq.compact_usage() is 'Shortens llmq.usage and llmq.agent_usage without changing their sums. Returns how many rows it touched. llmq.maintain() calls it every second.';
 --! EndIncluded operator/compact_usage.sql
 --! Included operator/sweep_llm_requests.sql
 -- The guarantee behind the marks: ready rows below their lane's mark (their submitter committed late) go
@@ -6837,7 +6917,7 @@ begin
         execute 'grant select on llmq.settings, llmq.providers, llmq.models, llmq.routes, llmq.shared_queues, llmq.workers, llmq.model_state, llmq.queue_depth to llmq_worker';
       when 'llmq_reader' then
         execute format('grant select (%s) on llmq.llm_requests to llmq_reader', v_small);
-        execute format('grant select on %s, llmq.attempts, llmq.workers, llmq.models, llmq.prices, llmq.providers, llmq.routes, llmq.agents, llmq.model_state, llmq.lane_meters, llmq.usage, llmq.agent_spend, llmq.settings to llmq_reader', v_views);
+        execute format('grant select on %s, llmq.attempts, llmq.workers, llmq.models, llmq.prices, llmq.providers, llmq.routes, llmq.agents, llmq.model_state, llmq.lane_meters, llmq.usage, llmq.agent_usage, llmq.settings to llmq_reader', v_views);
       else null;
     end case;
     v_granted := v_granted || v_role;
