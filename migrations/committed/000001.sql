@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:1007d7d52b8821bdff06189ae1f33449f8fd3345
+--! Hash: sha1:358ea2247ceb8df97270cde1df6b14cc4a6157f4
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -4305,7 +4305,8 @@ begin
     from (select distinct u.id as agent_id from unnest(agent_ids) as u (id) order by 1) as h
     cross join unnest('{agent_paused,agent_concurrency,agent_budget}'::llmq.hold_reason[]) as r (reason)
     left join llmq.agents as a on a.agent_id = h.agent_id
-    where exists (select from llmq.queue as q where q.hold = r.reason and q.agent_id = h.agent_id)
+    -- Not exists (...): that becomes a join, and reads everything that is held.
+    where (select 1 from llmq.queue as q where q.hold = r.reason and q.agent_id = h.agent_id limit 1) is not null
     order by h.agent_id
   loop
     continue when v_agent.room <= 0;

@@ -29,7 +29,8 @@ begin
     from (select distinct u.id as agent_id from unnest(agent_ids) as u (id) order by 1) as h
     cross join unnest('{agent_paused,agent_concurrency,agent_budget}'::llmq.hold_reason[]) as r (reason)
     left join llmq.agents as a on a.agent_id = h.agent_id
-    where exists (select from llmq.queue as q where q.hold = r.reason and q.agent_id = h.agent_id)
+    -- Not exists (...): that becomes a join, and reads everything that is held.
+    where (select 1 from llmq.queue as q where q.hold = r.reason and q.agent_id = h.agent_id limit 1) is not null
     order by h.agent_id
   loop
     continue when v_agent.room <= 0;
