@@ -11,6 +11,7 @@ import { claimAndFinish } from "./finish.ts";
 import { limits } from "./limits.ts";
 import { neighbours } from "./neighbours.ts";
 import { startLatency, wholePath } from "./path.ts";
+import { peers } from "./peers.ts";
 import { report, table } from "./report.ts";
 import { startBenchServer } from "./server.ts";
 import { shares } from "./shares.ts";
@@ -32,6 +33,7 @@ const benchmarks: Benchmark[] = [
   limits,
   neighbours,
   shares,
+  peers,
 ];
 
 const usage = `usage: npm run bench [-- names] [--rounds N] [--quick] [--json]
