@@ -5,11 +5,6 @@
 -- So ranking needs the advisory lock of (lane, priority, agent); whoever does not get it leaves its rows
 -- waiting, and the next claim ranks them (llmq.promote_waiting). The lock is taken before the probe, in a
 -- statement of its own: the probe's snapshot must be younger than the lock.
-create function llmq.ranking_key(lane int, priority int, agent_id text) returns bigint
-language sql immutable parallel safe
-as $$ select hashtextextended(agent_id, (lane::bigint << 9) + priority + 100) $$;
-comment on function llmq.ranking_key(int, int, text) is 'Internal: the advisory lock of whoever ranks the requests of an agent in a lane and priority.';
-
 create function llmq.next_tag(lane int, priority int, agent_id text) returns double precision
 language plpgsql volatile
 -- The probe's plan is made when the queue is empty, as a queue mostly is, and kept when it is not.
@@ -36,7 +31,7 @@ begin
   return greatest(v_vt, (
     select q.tag
     from llmq.queue as q
-    where q.lane = next_tag.lane and q.priority = next_tag.priority and q.agent_id = next_tag.agent_id
+    where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(next_tag.lane, next_tag.priority, next_tag.agent_id)
       and q.status = 'pending' and q.tag is not null and q.tag >= v_vt
     order by q.tag desc
     limit 1

@@ -24,7 +24,7 @@ begin
   for v_twin in
     select q as held, q.id, e.id as leader, e.lane, f.status = 'completed' as answered
     from unnest(ended) as e
-    join llmq.queue as q on q.leader_id = e.id
+    join llmq.queue as q on q.share_key = e.share_key and q.leader_id = e.id
     left join llmq.results as f on f.id = e.id
     order by q.id
     for update of q

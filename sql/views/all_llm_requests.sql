@@ -17,7 +17,7 @@ select
   q.error_type, q.priority, q.run_at, q.deadline, q.started_at, null::timestamptz as finished_at,
   (select m.name from llmq.models as m where m.lane = q.lane) as model,
   (select m.provider from llmq.models as m where m.lane = q.lane) as provider,
-  q.attempts, q.max_attempts, q.capacity_waits, q.reasks, q.crashes, q.calls,
+  q.attempts::smallint, q.max_attempts, q.capacity_waits::int, q.reasks::smallint, q.crashes::smallint, q.calls::int,
   null::text as finish_reason, null::jsonb as repairs,
   null::bigint as input_tokens, null::bigint as output_tokens, null::bigint as cached_input_tokens,
   null::bigint as reasoning_tokens, null::numeric as cost_usd,

@@ -56,7 +56,7 @@ begin
       (
         select q.tag
         from llmq.queue as q
-        where q.lane = g.lane and q.priority = g.priority and q.agent_id = g.agent_id
+        where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(g.lane, g.priority, g.agent_id)
           and q.status = 'pending' and q.tag is not null and q.tag >= m.vt
         order by q.tag desc
         limit 1

@@ -236,4 +236,32 @@ describe("the statements inside the functions", () => {
     const few = await pages();
     expect(many).toBeLessThan(few * 3 + 200);
   });
+
+  test("a submit that was planned while the queue was empty ranks by one probe of an index when it is full", async () => {
+    const other = await createTestDatabase();
+    try {
+      await configureModels(other);
+      await other.query(
+        "insert into llmq.lane_marks (lane, priority) select lane, 0 from llmq.models on conflict do nothing",
+      );
+      await other.query("vacuum analyze llmq.queue");
+      const session = await other.connect();
+      const submit =
+        'select llmq.submit_llm_request(\'agent\', \'task\', \'[{"role": "user", "content": "x"}]\')';
+      await session.query(submit);
+      await other.query(`
+        insert into llmq.queue (id, lane, priority, tag, run_at, created_at, max_attempts, agent_id, task_type, complexity)
+        select llmq.uuid_v7(), lane, 0, n, now(), now(), 8, 'agent', 'task', 'medium'
+        from llmq.models, generate_series(1, 5000) as n where name = 'first'`);
+      await session.query("begin");
+      await session.query(submit);
+      const { rows } = await session.query(
+        `select s.seq_scan::int as scans, s.idx_tup_fetch::int as fetched, (select max(tag) from llmq.queue) as last_tag
+         from pg_stat_xact_user_tables as s where s.relid = 'llmq.queue'::regclass`,
+      );
+      expect(rows).toEqual([{ scans: 0, fetched: 1, last_tag: 5001 }]);
+    } finally {
+      await other.drop();
+    }
+  });
 });
