@@ -3,6 +3,7 @@
 -- Ids, and the types that functions share
 --!include schema.sql
 --!include types.sql
+--!include internal/ranking_key.sql
 --!include ids/uuid_v7.sql
 --!include ids/uuid_v7_floor.sql
 --!include ids/uuid_v7_time.sql
@@ -14,6 +15,7 @@
 --!include tables/prices.sql
 --!include tables/model_state.sql
 --!include tables/routes.sql
+--!include tables/entrances.sql
 --!include tables/agents.sql
 --!include tables/workers.sql
 --!include tables/requests.sql
@@ -171,6 +173,7 @@
 --!include worker/settle_external_results.sql
 
 -- Operators
+--!include triggers/compile_entrances.sql
 --!include operator/configure_provider.sql
 --!include operator/configure_model.sql
 --!include operator/configure_price.sql

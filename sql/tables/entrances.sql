@@ -1,0 +1,17 @@
+-- Where requests come in: what a submit has to know of routes, models and settings, found by one key. To look
+-- it up where it is configured took a fifth of a submit. Kept by llmq.compile_entrances().
+create table llmq.entrances (
+  kind         text not null,
+  name         text not null,
+  model        text not null,
+  lane         integer,
+  max_attempts integer,
+  pgmq_payload text,
+  refuse_above integer,
+  primary key (kind, name)
+);
+comment on table llmq.entrances is 'Internal: compiled from llmq.routes, llmq.models and llmq.settings whenever one of them is changed. Edit those.';
+comment on column llmq.entrances.kind is 'simple, medium or complex: a routed request; model: one that names its model.';
+comment on column llmq.entrances.name is 'Task type, * for all that have no row of their own; or the model.';
+comment on column llmq.entrances.lane is 'Null: the route begins with a model that is not configured.';
+comment on column llmq.entrances.pgmq_payload is 'What is copied to pgmq; null: nothing.';
