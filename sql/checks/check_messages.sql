@@ -4,18 +4,26 @@
 --
 -- In the paths `!exists(@ ? (...))` reads "is not known to be": strict mode makes a missing key unknown, not
 -- false, and unknown counts as a fault. `(exists(@.key)) is unknown` reads "has no such key".
-create function llmq.check_messages(messages jsonb) returns void
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
+-- A function that is inlined, so that those who have it in an expression of their own save a call.
+create function llmq.is_plain_conversation(messages jsonb) returns boolean
+language sql immutable parallel safe
 as $$
-begin
-  if messages @? $path$strict $ ? (
+  select messages @? $path$strict $ ? (
     @.size() > 0 && @.size() <= 10000 && !exists(@[*] ? (!exists(@ ? (
       @.content.type() == "string"
       && (@.role == "user" || @.role == "system" || @.role == "developer"
         || @.role == "assistant" && (exists(@.tool_calls)) is unknown)
     ))))
-  )$path$ then
+  )$path$
+$$;
+comment on function llmq.is_plain_conversation(jsonb) is 'Internal: whether messages are a good conversation of plain text, without tools. A no says nothing.';
+
+create function llmq.check_messages(messages jsonb) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if llmq.is_plain_conversation(messages) then
     return;
   end if;
   if messages @? $path$strict $ ? (

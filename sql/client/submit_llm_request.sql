@@ -21,37 +21,52 @@ create function llmq.submit_llm_request(
 language plpgsql volatile security definer
 -- The probe's plan is made when the queue is empty, as a queue mostly is, and kept when it is not.
 set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_sort = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-  v_ok       boolean := llmq.check_request(
+  v_usual     boolean := llmq.is_usual_request(
     agent_id, task_type, messages, complexity, context, response_schema, tools, settings, priority, run_at,
     deadline, max_attempts, idempotency_key, reply_to
   );
-  v_id       uuid := llmq.uuid_v7();
-  v_now      timestamptz := clock_timestamp();
-  v_facts    record;
-  v_existing uuid;
-  v_msg_id   bigint;
-  v_ranked   boolean;
+  v_id        uuid := llmq.uuid_v7();
+  v_now       timestamptz := clock_timestamp();
+  v_facts     record;
+  v_external  boolean = false;
+  v_share_key uuid;
+  v_shares    boolean;
+  v_existing  uuid;
+  v_msg_id    bigint;
+  v_ranked    boolean;
 begin
+  if not v_usual then
+    perform llmq.check_request(
+      agent_id, task_type, messages, complexity, context, response_schema, tools, settings, priority, run_at,
+      deadline, max_attempts, idempotency_key, reply_to
+    );
+  end if;
   select f.* into v_facts from llmq.request_facts(agent_id, task_type, complexity, context, model, priority) as f;
-  if v_facts.lane is null or v_facts.owner is not null then
-    perform llmq.refuse_route(agent_id, task_type, complexity, v_facts.first_model, v_facts.lane);
-  end if;
-  if idempotency_key is not null then
-    v_existing := llmq.reserve_idempotency_key(agent_id, idempotency_key, v_id);
-    if v_existing is not null then
-      return v_existing;
+  -- What most submits have nothing of, behind one question: each costs 3 microseconds.
+  if not v_usual or v_facts.lane is null or v_facts.owner is not null or v_facts.refuse_above is not null then
+    if v_facts.lane is null or v_facts.owner is not null then
+      perform llmq.refuse_route(agent_id, task_type, complexity, coalesce(v_facts.first_model, model), v_facts.lane);
     end if;
-  end if;
-  if num_nonnulls(v_facts.refuse_above, settings -> 'refuse_above') > 0 then
-    perform llmq.refuse_full_queue(v_facts.lane, least(v_facts.refuse_above, (settings ->> 'refuse_above')::int));
+    if idempotency_key is not null then
+      v_existing := llmq.reserve_idempotency_key(agent_id, idempotency_key, v_id);
+      if v_existing is not null then
+        return v_existing;
+      end if;
+    end if;
+    if num_nonnulls(v_facts.refuse_above, settings -> 'refuse_above') > 0 then
+      perform llmq.refuse_full_queue(v_facts.lane, least(v_facts.refuse_above, (settings ->> 'refuse_above')::int));
+    end if;
+    v_external := coalesce(context ->> 'executor' = 'external', false);
+    if settings ?| '{share,cache_seconds}' then
+      v_share_key := llmq.share_key(messages, response_schema, tools, settings);
+      v_shares := case when settings @> '{"share": true}' then true end;
+    end if;
   end if;
 
   insert into llmq.requests (
@@ -62,17 +77,17 @@ begin
     nullif(nullif(tools, '[]'), 'null'), coalesce(settings, '{}'), model, priority, run_at, deadline,
     coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id
   );
-  if v_facts.pgmq_payload is not null then
+  if v_facts.pgmq_payload = 'reference' then
     insert into pgmq.q_llm_requests (vt, message)
-    values (v_now, case
-      when v_facts.pgmq_payload = 'reference' and context = '{}' then
-        llmq.pgmq_reference(v_id, agent_id, task_type, complexity, false)
-      else llmq.pgmq_message(row(
-        v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model, priority,
-        run_at, deadline, coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id,
-        v_facts.lane, v_facts.weight, v_facts.pgmq_payload, null
-      )::llmq.new_request)
-    end)
+    values (v_now, llmq.pgmq_reference(v_id, agent_id, task_type, complexity, v_external))
+    returning msg_id into v_msg_id;
+  elsif v_facts.pgmq_payload = 'full' then
+    insert into pgmq.q_llm_requests (vt, message)
+    values (v_now, llmq.pgmq_message(row(
+      v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model, priority,
+      run_at, deadline, coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id,
+      v_facts.lane, v_facts.weight, v_facts.pgmq_payload, null
+    )::llmq.new_request))
     returning msg_id into v_msg_id;
   end if;
   -- The rank, by the rule of llmq.next_tag(): the lock comes in a statement before the probe.
@@ -87,16 +102,14 @@ begin
       greatest(v_facts.virtual_time, (
         select q.tag
         from llmq.queue as q
-        where q.lane = v_facts.lane and q.priority = submit_llm_request.priority and q.agent_id = submit_llm_request.agent_id
+        where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(v_facts.lane, priority, agent_id)
           and q.status = 'pending' and q.tag is not null and q.tag >= v_facts.virtual_time
         order by q.tag desc
         limit 1
       )) + 1 / v_facts.weight
     end,
     greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_facts.max_attempts),
-    model is not null or coalesce(context ->> 'executor' = 'external', false), reply_to is not null, agent_id, task_type, complexity,
-    case when settings ?| '{share,cache_seconds}' then llmq.share_key(messages, response_schema, tools, settings) end,
-    case when settings @> '{"share": true}' then true end
+    model is not null or v_external, reply_to is not null, agent_id, task_type, complexity, v_share_key, v_shares
   );
   return v_id;
 end
