@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:6f4a8e2d342e553f39c00b9874c06ca343c06cc7
+--! Hash: sha1:4de7733c4177ff912488c5fc1f8827ba2d49a1cc
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -645,6 +645,9 @@ create table llmq.results_default partition of llmq.results default;
 create index results_by_finished on llmq.results (finished_at);
 -- One agent's finished requests, by status, newest last.
 create index results_by_agent on llmq.results (agent_id, status, id);
+-- What went wrong lately: a list of the failed ones does not wade through a million that were answered.
+create index results_not_completed on llmq.results (status, id)
+  where status <> 'completed';
 -- One task type's.
 create index results_by_task_type on llmq.results (task_type, id);
 

@@ -44,6 +44,9 @@ create table llmq.results_default partition of llmq.results default;
 create index results_by_finished on llmq.results (finished_at);
 -- One agent's finished requests, by status, newest last.
 create index results_by_agent on llmq.results (agent_id, status, id);
+-- What went wrong lately: a list of the failed ones does not wade through a million that were answered.
+create index results_not_completed on llmq.results (status, id)
+  where status <> 'completed';
 -- One task type's.
 create index results_by_task_type on llmq.results (task_type, id);
 
