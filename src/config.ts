@@ -16,6 +16,14 @@ export type HttpConfig = {
   /** 0: any free port. */
   port: number;
   token: string | null;
+  /** Null: no dashboard. */
+  dashboard: DashboardConfig | null;
+};
+
+export type DashboardConfig = {
+  prompts: "show" | "hide";
+  /** Null: the queue's own. */
+  databaseUrl: string | null;
 };
 
 export type Config = {
@@ -129,7 +137,20 @@ function readHttp(read: Reader): HttpConfig | null {
     read.refuse("LLMQ_HTTP_TOKEN", "printable ASCII characters without spaces");
   }
   if (read.text("LLMQ_HTTP_PORT") === "off") return null;
-  return { host, port: read.integer("LLMQ_HTTP_PORT", 0, 65_535, ", or off"), token };
+  return {
+    host,
+    port: read.integer("LLMQ_HTTP_PORT", 0, 65_535, ", or off"),
+    token,
+    dashboard: readDashboard(read),
+  };
+}
+
+function readDashboard(read: Reader): DashboardConfig | null {
+  const dashboard: DashboardConfig = {
+    prompts: read.oneOf("LLMQ_DASHBOARD_PROMPTS", ["show", "hide"]),
+    databaseUrl: read.postgresUrl("LLMQ_DASHBOARD_DATABASE_URL"),
+  };
+  return read.onOff("LLMQ_DASHBOARD") ? dashboard : null;
 }
 
 function readKeys(read: Reader): KeyVendor[] {

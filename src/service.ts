@@ -7,6 +7,7 @@ import { createSchemaValidator } from "./answer/schema-validator.ts";
 import type { Config, Environment } from "./config.ts";
 import { createPriceImport } from "./database/import-prices.ts";
 import { createPool } from "./database/pool.ts";
+import { alsoNudging, openDashboard } from "./http/dashboard/open-dashboard.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { createHttpServer } from "./http/server.ts";
 import { createOrchestrator, type OrchestratorStats } from "./orchestrator/orchestrator.ts";
@@ -41,14 +42,8 @@ export type Service = {
   readonly httpUrl: string | null;
 };
 
-export function createService({
-  config,
-  env,
-  databaseUrl,
-  listenUrl,
-  logger,
-  version,
-}: ServiceOptions): Service {
+export function createService(options: ServiceOptions): Service {
+  const { config, env, databaseUrl, listenUrl, logger, version } = options;
   const pool = createPool({
     connectionString: databaseUrl,
     max: config.poolSize,
@@ -57,6 +52,12 @@ export function createService({
   });
   const providers = createProviders({ env, logger });
   const metrics = createMetrics({ pool });
+  const dashboard = openDashboard({
+    config: config.http?.dashboard ?? null,
+    databaseUrl,
+    logger,
+    version,
+  });
   const orchestrator = createOrchestrator({
     pool,
     providers,
@@ -68,7 +69,7 @@ export function createService({
     heartbeatIntervalMs: config.heartbeatIntervalMs,
     retentionDays: config.retentionDays,
     version,
-    observer: metrics.observer,
+    observer: dashboard === null ? metrics.observer : alsoNudging(metrics.observer, dashboard.nudge),
   });
   const sharedQueues = createSharedQueueLoop({
     pool,
@@ -86,7 +87,14 @@ export function createService({
   const http =
     config.http === null
       ? null
-      : createHttpServer({ ...config.http, pool, metrics, stats: () => orchestrator.stats(), logger });
+      : createHttpServer({
+          ...config.http,
+          pool,
+          metrics,
+          stats: () => orchestrator.stats(),
+          dashboard,
+          logger,
+        });
   let httpUrl: string | null = null;
 
   return {
@@ -102,8 +110,12 @@ export function createService({
       await Promise.all([orchestrator.stop(graceMs), sharedQueues.stop(), prices.stop()]);
       await providers.close();
       await http?.stop();
-      // Both may wait for somebody who is away; the process ends anyway.
-      await Promise.all([within(POOL_END_MS, pool.end()), within(FLUSH_MS, flushSpans())]);
+      // All may wait for somebody who is away; the process ends anyway.
+      await Promise.all([
+        within(POOL_END_MS, pool.end()),
+        within(POOL_END_MS, dashboard?.close() ?? Promise.resolve()),
+        within(FLUSH_MS, flushSpans()),
+      ]);
     },
     stats: () => orchestrator.stats(),
     get httpUrl() {

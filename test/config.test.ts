@@ -24,7 +24,12 @@ describe("defaults", () => {
       sharedBatchSize: 100,
       retentionDays: 90,
       concurrency: 1000,
-      http: { host: "127.0.0.1", port: 8474, token: null },
+      http: {
+        host: "127.0.0.1",
+        port: 8474,
+        token: null,
+        dashboard: { prompts: "show", databaseUrl: null },
+      },
       notify: true,
       logLevel: "info",
       poolSize: 5,
@@ -44,7 +49,7 @@ describe("defaults", () => {
 
   test("writing every default out changes nothing", () => {
     const written = configVariables
-      .filter((one) => one.name !== "DATABASE_URL" && one.name !== "LLMQ_LISTEN_URL")
+      .filter(({ name }) => !name.endsWith("DATABASE_URL") && name !== "LLMQ_LISTEN_URL")
       .map((one) => [one.name, one.default]);
     expect(readConfig(Object.fromEntries(written))).toEqual(readConfig({}));
   });
@@ -92,6 +97,15 @@ describe("values", () => {
     expect(readConfig({ LLMQ_NOTIFY: "true" }).notify).toBe(true);
   });
 
+  test("the dashboard can be turned off, hide what was said, and have a role of its own", () => {
+    expect(readConfig({ LLMQ_DASHBOARD: "off" }).http).toMatchObject({ port: 8474, dashboard: null });
+    const databaseUrl = "postgres://viewer@localhost/app";
+    expect(
+      readConfig({ LLMQ_DASHBOARD_PROMPTS: "hide", LLMQ_DASHBOARD_DATABASE_URL: databaseUrl }).http
+        ?.dashboard,
+    ).toEqual({ prompts: "hide", databaseUrl });
+  });
+
   test("keys are found in the order of preference, and all secrets are known", () => {
     const config = readConfig({
       GOOGLE_GENERATIVE_AI_API_KEY: "g-key",
@@ -128,6 +142,7 @@ describe("wrong values", () => {
         LLMQ_LOG_LEVEL: "loud",
         OPENAI_BASE_URL: "localhost:11434",
         LLMQ_HTTP_TOKEN: "two words",
+        LLMQ_DASHBOARD_PROMPTS: "some",
       }),
     ).toEqual({
       DATABASE_URL: expect.stringContaining("postgres://"),
@@ -140,6 +155,7 @@ describe("wrong values", () => {
       LLMQ_LOG_LEVEL: "one of trace, debug, info, warn, error, fatal, silent",
       OPENAI_BASE_URL: "an http or https URL",
       LLMQ_HTTP_TOKEN: "printable ASCII characters without spaces",
+      LLMQ_DASHBOARD_PROMPTS: "one of show, hide",
     });
   });
 

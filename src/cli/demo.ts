@@ -14,7 +14,7 @@ import { SCENARIOS, type Scenario } from "../demo/scenarios.ts";
 import { createLogger } from "../logger.ts";
 import { createService } from "../service.ts";
 import type { Command, CommandContext } from "./context.ts";
-import { untilAborted } from "./start.ts";
+import { untilAborted, whatIsServed } from "./start.ts";
 
 export type DemoOptions = { keep?: boolean };
 
@@ -119,13 +119,13 @@ function chooseModel(scenario: Scenario, hasKey: boolean): Scenario {
 }
 
 async function keepRunning(
-  { out, stopSignal }: CommandContext,
+  { out, stopSignal, config }: CommandContext,
   url: string,
   httpUrl: string | null,
 ): Promise<void> {
   out.line("");
   out.line(`Still running. The queue: ${url}`);
-  if (httpUrl !== null) out.line(`Health and metrics: ${httpUrl}`);
+  if (httpUrl !== null) out.line(`${whatIsServed(config)}: ${httpUrl}`);
   out.line("Ctrl-C ends it.");
   await untilAborted(stopSignal);
 }

@@ -24,7 +24,10 @@ export const runStart: Command = async (context) => {
     });
     await service.start();
     if (server.embedded) out.line(`The queue is at ${server.url}`);
-    if (service.httpUrl !== null) logger.info({ url: service.httpUrl }, "serving health and metrics");
+    if (service.httpUrl !== null) {
+      logger.info({ url: service.httpUrl, dashboard: config.http?.dashboard !== null }, "serving HTTP");
+      if (server.embedded) out.line(`${whatIsServed(config)}: ${service.httpUrl}`);
+    }
     await untilAborted(context.stopSignal);
     logger.info({ graceMs: config.shutdownGraceMs }, "stopping");
     context.hurrySignal.addEventListener("abort", () => void service.stop(0), { once: true });
@@ -56,6 +59,11 @@ async function prepareModels(url: string, { config, out }: CommandContext): Prom
   } finally {
     await pool.end();
   }
+}
+
+/** For the line in front of the address. */
+export function whatIsServed({ http }: CommandContext["config"]): string {
+  return http?.dashboard === null ? "Health and metrics" : "Dashboard, health and metrics";
 }
 
 export function untilAborted(signal: AbortSignal): Promise<void> {

@@ -1,11 +1,13 @@
-/** `/healthz`, `/readyz` and `/metrics`. */
-import { createHash, timingSafeEqual } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+/** `/healthz`, `/readyz`, `/metrics`, and the dashboard. */
+import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Pool } from "pg";
 import type { Logger } from "pino";
 import { UsageError } from "../errors.ts";
 import type { OrchestratorStats } from "../orchestrator/orchestrator.ts";
+import { createAccess, isLoopback } from "./access.ts";
+import { type Answer, json, send } from "./answer.ts";
+import type { Dashboard } from "./dashboard/dashboard.ts";
 import { checkHealth } from "./health.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -13,11 +15,13 @@ export type HttpServerOptions = {
   host: string;
   /** 0: any free port. */
   port: number;
-  /** Bearer token for everything but `/healthz` and `/readyz`; null: none is asked for. */
+  /** For everything but `/healthz`, `/readyz` and the empty page of the dashboard; null: none is asked for. */
   token: string | null;
   pool: Pick<Pool, "query">;
   metrics: Pick<Metrics, "render" | "contentType" | "inFlight">;
   stats: () => OrchestratorStats;
+  /** Stopped together with the server. */
+  dashboard?: Dashboard | null;
   logger: Pick<Logger, "warn" | "error">;
 };
 
@@ -28,19 +32,24 @@ export type HttpServer = {
   stop(): Promise<void>;
 };
 
-type Answer = { status: number; type?: string; body: string; headers?: Record<string, string> };
 type Route = { open: boolean; answer(): Promise<Answer> | Answer };
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { host, port, token, logger } = options;
+  const { host, port, token, dashboard, logger } = options;
+  const access = createAccess(token);
   const routes = createRoutes(options);
   const server = createServer((request, response) => {
-    answer(request)
-      .catch((error: unknown): Answer => {
-        logger.error({ err: error, path: request.url }, "could not answer");
-        return json(500, { error: "internal error, see the log" });
-      })
-      .then((made) => send(request, response, made));
+    answerOrDelegate().catch((error: unknown) => {
+      logger.error({ err: error, path: request.url }, "could not answer");
+      if (!response.headersSent) send(request, response, json(500, { error: "internal error, see the log" }));
+    });
+
+    async function answerOrDelegate(): Promise<void> {
+      const isClosed = token === null && !isLoopback(host);
+      const isOurs = isKnownHost(request, host) && !routes.has(pathOf(request));
+      if (isOurs && (await dashboard?.handle(request, response, { access, isClosed }))) return;
+      send(request, response, await answer(request));
+    }
   });
   let stopped: Promise<void> | null = null;
   server.headersTimeout = 10_000;
@@ -48,9 +57,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   async function answer(request: IncomingMessage): Promise<Answer> {
     if (!isKnownHost(request, host)) return json(421, { error: "this server does not answer for that host" });
-    const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
-    const route = routes.get(path);
-    if (route?.open !== true && !hasToken(request, token)) {
+    const route = routes.get(pathOf(request));
+    if (route?.open !== true && !access.isAllowed(request)) {
       return {
         ...json(401, { error: "a bearer token is needed" }),
         headers: { "www-authenticate": "Bearer" },
@@ -61,6 +69,16 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       return { ...json(405, { error: "GET only" }), headers: { allow: "GET, HEAD" } };
     }
     return await route.answer();
+  }
+
+  function closeServer(): Promise<void> {
+    return new Promise((resolve) => {
+      if (!server.listening) return resolve();
+      server.close(() => resolve());
+      server.closeIdleConnections();
+      // A scraper that keeps its connection busy does not hold up a shutdown.
+      setTimeout(() => server.closeAllConnections(), 1_000).unref();
+    });
   }
 
   return {
@@ -80,13 +98,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         });
       }),
     stop() {
-      stopped ??= new Promise((resolve) => {
-        if (!server.listening) return resolve();
-        server.close(() => resolve());
-        server.closeIdleConnections();
-        // A scraper that keeps its connection busy does not hold up a shutdown.
-        setTimeout(() => server.closeAllConnections(), 1_000).unref();
-      });
+      stopped ??= Promise.all([closeServer(), dashboard?.stop()]).then(() => undefined);
       return stopped;
     },
   };
@@ -118,31 +130,8 @@ function createRoutes({ pool, metrics, stats }: HttpServerOptions): Map<string, 
   ]);
 }
 
-function json(status: number, body: object): Answer {
-  return { status, body: `${JSON.stringify(body)}\n` };
-}
-
-function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { status, type, body, headers }: Answer,
-): void {
-  response.writeHead(status, {
-    "content-type": type ?? "application/json; charset=utf-8",
-    "content-length": Buffer.byteLength(body),
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    ...headers,
-  });
-  response.end(request.method === "HEAD" ? undefined : body);
-}
-
-/** Digests are compared, so that neither content nor length of the token shows in the time it takes. */
-function hasToken(request: IncomingMessage, token: string | null): boolean {
-  if (token === null) return true;
-  const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(token));
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "/").split("?", 1)[0] ?? "/";
 }
 
 /**
@@ -153,10 +142,6 @@ function isKnownHost(request: IncomingMessage, host: string): boolean {
   if (!isLoopback(host)) return true;
   const name = (request.headers.host ?? "").replace(/:\d+$/, "").toLowerCase();
   return name === "" || name === host.toLowerCase() || isLoopback(name.replace(/^\[(.*)\]$/, "$1"));
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): Error {

@@ -139,7 +139,10 @@ function listenerFor({ listenUrl, logger, observer }: OrchestratorOptions, wake:
   return createListener({
     connectionString: listenUrl,
     channels: ["llmq_wake"],
-    onNotification: () => wake.set(),
+    onNotification: () => {
+      wake.set();
+      observer?.notified?.();
+    },
     onModeChange: (mode) => {
       logger.info({ mode }, "listener mode");
       observer?.listenerMode?.(mode);

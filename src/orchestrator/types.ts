@@ -28,6 +28,8 @@ export type OrchestratorOptions = {
 /** What metrics and tests are told; each is called synchronously. What it throws is logged. */
 export type OrchestratorObserver = {
   claimed?(count: number, seconds: number): void;
+  /** A submit somewhere said that there is work. */
+  notified?(): void;
   started?(request: ClaimedRequest): void;
   /** `applied` is null when the outcome could not be stored: the request is given back. */
   finished?(request: ClaimedRequest, outcome: RequestOutcome, applied: AppliedOutcome | null): void;
