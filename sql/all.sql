@@ -107,6 +107,7 @@
 --!include internal/agent_spent.sql
 --!include internal/starts_per_minute.sql
 --!include internal/why_waiting.sql
+--!include internal/requests_ahead.sql
 --!include client/explain_llm_request.sql
 
 -- Workers: register, claim
@@ -202,11 +203,28 @@
 
 -- Views for people
 --!include views/queue_depth.sql
+--!include views/queue_by_agent.sql
+--!include internal/find_stuck_requests.sql
+--!include views/stuck_requests.sql
+--!include views/requests_by_minute.sql
+--!include views/completed_last_hour.sql
 --!include views/agent_success_rate.sql
 --!include views/recent_failures.sql
 --!include views/validation_failures.sql
+--!include views/latency_by_model.sql
+--!include views/tool_calls.sql
+--!include views/tool_call_counts.sql
 --!include views/provider_outages.sql
+--!include views/limit_use.sql
+--!include views/provider_health.sql
+--!include views/token_usage.sql
+--!include views/cost_by_day.sql
+--!include views/budget_use.sql
 --!include views/current_prices.sql
+--!include views/worker_health.sql
+--!include views/table_health.sql
+--!include views/storage_health.sql
+--!include worker/read_metrics.sql
 
 -- First rows, and grants
 --!include seed/settings.sql

@@ -20,14 +20,22 @@ declare
     'mark_completed', 'mark_failed', 'complete_llm_requests', 'fail_llm_requests', 'release_llm_requests',
     'take_cancellations', 'arm_wake', 'disarm_wake', 'maintain', 'recover_lost_llm_requests', 'expire_llm_requests',
     'sweep_llm_requests', 'cleanup_llm_requests', 'ensure_partitions', 'handle_shared_queue', 'read_external_results',
-    'settle_external_results', 'import_prices', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'
+    'settle_external_results', 'import_prices', 'read_metrics', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'
   ];
-  v_reader constant text[] := array['hidden_agents', 'caller', 'may_use_agent', 'price_at', 'uuid_v7_floor', 'uuid_v7_time', 'schema_version', 'result_channel', 'meter_use', 'agent_spent'];
+  v_reader constant text[] := array[
+    'hidden_agents', 'caller', 'may_use_agent', 'price_at', 'uuid_v7_floor', 'uuid_v7_time', 'schema_version',
+    'result_channel', 'meter_use', 'agent_spent', 'find_stuck_requests'
+  ];
   v_small constant text :=
     'id, agent_id, task_type, complexity, status, published_at, error_message, created_at, updated_at, error_type, priority, '
     'run_at, deadline, started_at, finished_at, model, provider, attempts, max_attempts, capacity_waits, reasks, crashes, '
     'calls, finish_reason, repairs, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd, parent_id';
-  v_views constant text := 'llmq.queue_depth, llmq.agent_success_rate, llmq.recent_failures, llmq.validation_failures, llmq.provider_outages, llmq.current_prices';
+  v_views constant text :=
+    'llmq.queue_depth, llmq.queue_by_agent, llmq.stuck_requests, llmq.requests_by_minute, llmq.completed_last_hour, '
+    'llmq.agent_success_rate, llmq.recent_failures, llmq.validation_failures, llmq.latency_by_model, '
+    'llmq.tool_call_counts, llmq.provider_outages, llmq.limit_use, llmq.provider_health, llmq.token_usage, '
+    'llmq.cost_by_day, llmq.budget_use, llmq.current_prices, llmq.worker_health, llmq.table_health, llmq.storage_health';
+  v_tool_calls constant text := 'request_id, agent_id, task_type, model, number, tool_call_id, tool_name, finished_at';
   v_role text;
   v_granted text[] := '{}';
 begin
@@ -48,6 +56,7 @@ begin
         execute 'grant select on llmq.settings, llmq.providers, llmq.models, llmq.routes, llmq.shared_queues, llmq.workers, llmq.model_state, llmq.queue_depth to llmq_worker';
       when 'llmq_reader' then
         execute format('grant select (%s) on llmq.llm_requests to llmq_reader', v_small);
+        execute format('grant select (%s) on llmq.tool_calls to llmq_reader', v_tool_calls);
         execute format('grant select on %s, llmq.attempts, llmq.workers, llmq.models, llmq.prices, llmq.providers, llmq.routes, llmq.agents, llmq.model_state, llmq.lane_meters, llmq.usage, llmq.agent_usage, llmq.settings to llmq_reader', v_views);
       else null;
     end case;

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:4de7733c4177ff912488c5fc1f8827ba2d49a1cc
+--! Hash: sha1:38697479ce0d7db69f576ea2ed2e6233a346437f
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -568,7 +568,7 @@ create index queue_processing_by_agent on llmq.queue (agent_id, started_at)
 create index queue_deadline on llmq.queue (deadline)
   where deadline is not null;
 -- Lists: one agent's open requests (by status), one task type's.
-create index queue_by_agent on llmq.queue (agent_id, status);
+create index queue_of_agent on llmq.queue (agent_id, status);
 create index queue_by_task_type on llmq.queue (task_type);
 
 comment on table llmq.queue is 'Requests that are not finished: what the claim reads. Narrow on purpose. Read it through the view llmq.llm_requests.';
@@ -641,8 +641,16 @@ create table llmq.results (
 ) partition by range (id);
 create table llmq.results_default partition of llmq.results default;
 
--- Retention and "finished in the last hour".
-create index results_by_finished on llmq.results (finished_at);
+-- Retention, and what happened in the last hour, week or month: the columns that views sum up come along, so that
+-- they read this and not the answers.
+create index results_by_finished on llmq.results (finished_at)
+  include (agent_id, status, model, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd);
+-- What failed lately.
+create index results_failed on llmq.results (finished_at)
+  where status = 'failed';
+-- Which tools were called lately.
+create index results_with_tool_calls on llmq.results (finished_at)
+  where parsed_response ? 'tool_calls';
 -- One agent's finished requests, by status, newest last.
 create index results_by_agent on llmq.results (agent_id, status, id);
 -- What went wrong lately: a list of the failed ones does not wade through a million that were answered.
@@ -698,6 +706,10 @@ create table llmq.attempts (
   )
 ) partition by range (request_id);
 create table llmq.attempts_default partition of llmq.attempts default;
+
+-- Providers in trouble lately (the view llmq.provider_outages): few rows of many.
+create index attempts_in_trouble on llmq.attempts (finished_at)
+  where outcome in ('transient', 'capacity', 'out_of_quota', 'configuration');
 
 comment on table llmq.attempts is 'Every call made for a request, with what it cost and how it ended; lost calls may have been billed.';
 comment on column llmq.attempts.outcome is 'answered, or why not: the error classes of the orchestrator, and invalid (the answer broke its schema), lost (the worker died), cancelled, deadline, released. No call was made for shared (an identical request in flight got the answer), cached (an earlier one had) and passed_over (the request went on to the next model of its route).';
@@ -3115,6 +3127,21 @@ end
 $$;
 comment on function llmq.why_waiting(llmq.queue, bigint) is 'Internal: the first thing that keeps a pending request from running, in one sentence.';
 --! EndIncluded internal/why_waiting.sql
+--! Included internal/requests_ahead.sql
+create function llmq.requests_ahead(waiting llmq.queue) returns bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select count(*)
+  from (
+    select from llmq.queue as q
+    where q.lane = waiting.lane and q.priority >= waiting.priority and q.status = 'pending' and q.tag is not null
+      and (q.priority > waiting.priority or q.tag < waiting.tag)
+    limit 10000
+  ) as a
+$$;
+comment on function llmq.requests_ahead(llmq.queue) is 'Internal: how many requests of the same model come before this one, counted to 10,000.';
+--! EndIncluded internal/requests_ahead.sql
 --! Included client/explain_llm_request.sql
 create function llmq.explain_llm_request(request_id uuid) returns jsonb
 language plpgsql stable security definer
@@ -3136,13 +3163,7 @@ begin
   end if;
   select q.* into v_queue from llmq.queue as q where q.id = request_id;
   if v_row.status = 'pending' then
-    select count(*) into v_ahead
-    from (
-      select from llmq.queue as q
-      where q.lane = v_queue.lane and q.priority >= v_queue.priority and q.status = 'pending' and q.tag is not null
-        and (q.priority > v_queue.priority or q.tag < v_queue.tag)
-      limit 10000
-    ) as a;
+    v_ahead := llmq.requests_ahead(v_queue);
     v_due := greatest(clock_timestamp(), v_row.run_at, (select s.cooling_until from llmq.model_state as s where s.lane = v_queue.lane));
     v_starts := llmq.starts_per_minute(v_queue.lane);
   end if;
@@ -3493,7 +3514,7 @@ begin
     where u.agent_id = agent_room.agent_id and u.oldest_start is not null
     order by u.at desc
     limit 1;
-    -- Ordered, so that no other index will do: queue_by_agent, too, finds them, behind all the dead ones.
+    -- Ordered, so that no other index will do: queue_of_agent, too, finds them, behind all the dead ones.
     select v_agent.max_concurrency - count(*), min(f.started_at) into calls, oldest
     from (
       select q.started_at
@@ -6867,31 +6888,221 @@ select
   q.priority,
   count(*) as requests,
   min(q.created_at) as oldest_created_at,
+  clock_timestamp() - min(q.created_at) as oldest_age,
+  q.hold as held,
+  count(*) filter (where q.run_at <= clock_timestamp()) as due,
+  clock_timestamp() - min(q.run_at) filter (where q.run_at <= clock_timestamp()) as oldest_due_age
+from llmq.queue as q
+group by q.status, q.lane, q.priority, q.hold;
+comment on view llmq.queue_depth is
+  'How much is waiting or running, per status, model, priority and what holds it, and how old is the oldest? Counts every unfinished request: no prompts, but a million take a fraction of a second.';
+comment on column llmq.queue_depth.held is 'agent_paused, agent_concurrency, agent_budget, route_paused or shared (an identical request is in flight); null: nothing holds them.';
+comment on column llmq.queue_depth.oldest_age is 'Since it was submitted; it may have been meant for later.';
+comment on column llmq.queue_depth.due is 'How many of them could run now, by their run_at.';
+comment on column llmq.queue_depth.oldest_due_age is 'For how long the oldest could have run: the one to watch.';
+--! EndIncluded views/queue_depth.sql
+--! Included views/queue_by_agent.sql
+create view llmq.queue_by_agent as
+select
+  q.agent_id,
+  count(*) filter (where q.status = 'pending') as pending,
+  count(*) filter (where q.hold is not null) as held,
+  count(*) filter (where q.status = 'processing') as processing,
+  min(q.created_at) as oldest_created_at,
   clock_timestamp() - min(q.created_at) as oldest_age
 from llmq.queue as q
-group by q.status, q.lane, q.priority;
-comment on view llmq.queue_depth is 'How much is waiting or running, per status, model and priority, and how old is the oldest?';
---! EndIncluded views/queue_depth.sql
+where q.agent_id <> all ((select llmq.hidden_agents())::text[])
+group by q.agent_id;
+comment on view llmq.queue_by_agent is 'Whose requests are waiting and running, and how old is the oldest of each agent?';
+comment on column llmq.queue_by_agent.held is 'Of the pending ones: kept back by a pause, a limit or a budget (llmq.queue_depth says which).';
+--! EndIncluded views/queue_by_agent.sql
+--! Included internal/find_stuck_requests.sql
+-- What should have moved and did not. Waiting is normal, so is a long call: only what nobody would expect counts.
+-- A reason takes a millisecond or so to find; hence the hundred oldest.
+create function llmq.find_stuck_requests() returns table (
+  id uuid, agent_id text, task_type text, model text, priority smallint, status text, since timestamptz, why text
+)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_now    timestamptz := clock_timestamp();
+  v_hidden text[] := llmq.hidden_agents();
+  -- One claim may ask, ask again, and still wait for the next batch of outcomes.
+  v_calls  double precision := 2 + coalesce((select o.value from llmq.settings as o where o.name = 'validation_retries')::text::int, 1);
+  v_call   double precision := coalesce((select o.value from llmq.settings as o where o.name = 'call_timeout')::text::double precision, 600);
+  v_queue  llmq.queue;
+  v_worker record;
+begin
+  for v_queue in
+    select q.*
+    from llmq.queue as q
+    where q.status = 'processing'
+      and q.agent_id <> all (v_hidden)
+      and (
+        not exists (select from llmq.workers as w where w.id = q.worker_id and w.heartbeat_at > v_now - 2 * w.lost_after)
+        or q.started_at < v_now - interval '1 second' * v_calls * greatest(v_call, (
+          select (r.settings ->> 'timeout')::double precision
+          from llmq.requests as r
+          where r.id = q.id and q.started_at < v_now - v_calls * v_call * interval '1 second'
+        ))
+      )
+    order by q.started_at
+    limit 100
+  loop
+    select w.name, w.heartbeat_at, w.heartbeat_at > v_now - 2 * w.lost_after as alive into v_worker
+    from llmq.workers as w where w.id = v_queue.worker_id;
+    since := v_queue.started_at;
+    why := case
+      when v_worker.alive then format('Worker %s has had it since %s, longer than its calls may take.', v_worker.name, v_queue.started_at)
+      when v_worker.name is not null then format('Worker %s has not been heard of since %s, and nobody has given back what it held: is any orchestrator alive?', v_worker.name, v_worker.heartbeat_at)
+      else format('Worker %s is gone, and nobody has given back what it held: is any orchestrator alive?', v_queue.worker_id)
+    end;
+    select v_queue.id, v_queue.agent_id, v_queue.task_type, m.name, v_queue.priority, v_queue.status
+    into id, agent_id, task_type, model, priority, status
+    from (select) as o left join llmq.models as m on m.lane = v_queue.lane;
+    return next;
+  end loop;
+
+  for v_queue in
+    select q.*
+    from llmq.queue as q
+    where q.status = 'pending' and q.run_at < v_now - interval '10 minutes' and q.agent_id <> all (v_hidden)
+    order by q.id
+    limit 100
+  loop
+    since := v_queue.run_at;
+    why := llmq.why_waiting(v_queue, llmq.requests_ahead(v_queue));
+    select v_queue.id, v_queue.agent_id, v_queue.task_type, m.name, v_queue.priority, v_queue.status
+    into id, agent_id, task_type, model, priority, status
+    from (select) as o left join llmq.models as m on m.lane = v_queue.lane;
+    return next;
+  end loop;
+end
+$$;
+comment on function llmq.find_stuck_requests() is 'Internal: the rows of the view llmq.stuck_requests.';
+--! EndIncluded internal/find_stuck_requests.sql
+--! Included views/stuck_requests.sql
+create view llmq.stuck_requests as
+select
+  s.id, s.agent_id, s.task_type, s.model, s.priority, s.status, s.since, clock_timestamp() - s.since as stuck_for, s.why
+from llmq.find_stuck_requests() as s;
+comment on view llmq.stuck_requests is
+  'What has been waiting or running far longer than it should, and why? Pending ones that could have run ten minutes ago, and running ones whose worker is gone or whose calls should have ended: the hundred oldest of each.';
+comment on column llmq.stuck_requests.since is 'When it could have run (its run_at), or when its claim began.';
+comment on column llmq.stuck_requests.why is 'What stands in its way, in one sentence; llmq.explain_llm_request(id) has more.';
+--! EndIncluded views/stuck_requests.sql
+--! Included views/requests_by_minute.sql
+create view llmq.requests_by_minute as
+with ended as materialized (
+  select f.started_at, date_trunc('minute', f.finished_at) as minute, f.status, f.input_tokens, f.output_tokens, f.cost_usd
+  from llmq.results as f
+  where f.finished_at >= date_trunc('minute', now()) - interval '179 minutes'
+)
+select
+  t.time,
+  coalesce(b.requests, 0) as submitted,
+  coalesce(s.requests, 0) as started,
+  coalesce(e.finished, 0) as finished,
+  coalesce(e.completed, 0) as completed,
+  coalesce(e.failed, 0) as failed,
+  coalesce(e.input_tokens, 0) as input_tokens,
+  coalesce(e.output_tokens, 0) as output_tokens,
+  coalesce(e.cost_usd, 0) as cost_usd
+from generate_series(
+  date_trunc('minute', now()) - interval '179 minutes', date_trunc('minute', now()), interval '1 minute'
+) as t (time)
+left join (
+  select date_trunc('minute', llmq.uuid_v7_time(r.id)) as minute, count(*) as requests
+  from llmq.requests as r
+  where r.id >= llmq.uuid_v7_floor(date_trunc('minute', now()) - interval '179 minutes')
+  group by 1
+) as b on b.minute = t.time
+left join (
+  select date_trunc('minute', u.started_at) as minute, count(*) as requests
+  from (
+    select o.started_at from ended as o
+    union all
+    select q.started_at from llmq.queue as q where q.status = 'processing'
+  ) as u
+  group by 1
+) as s on s.minute = t.time
+left join (
+  select
+    n.minute, count(*) as finished, count(*) filter (where n.status = 'completed') as completed,
+    count(*) filter (where n.status = 'failed') as failed, sum(n.input_tokens) as input_tokens,
+    sum(n.output_tokens) as output_tokens, sum(n.cost_usd) as cost_usd
+  from ended as n
+  group by n.minute
+) as e on e.minute = t.time;
+comment on view llmq.requests_by_minute is
+  'How did load, throughput and cost go in the last three hours? One row per minute, also of those in which nothing happened; the last one is not over yet. In Grafana: select * from llmq.requests_by_minute order by time, as a time series.';
+comment on column llmq.requests_by_minute.started is 'By the last claim of each request: one that waits for another try is counted when it starts again.';
+comment on column llmq.requests_by_minute.finished is 'Completed, failed or cancelled.';
+comment on column llmq.requests_by_minute.input_tokens is 'Of requests that finished in this minute, over all their calls; so are output_tokens and cost_usd.';
+--! EndIncluded views/requests_by_minute.sql
+--! Included views/completed_last_hour.sql
+create view llmq.completed_last_hour as
+select
+  f.agent_id, f.model, count(*) as completed, sum(f.input_tokens) as input_tokens, sum(f.output_tokens) as output_tokens,
+  sum(f.cost_usd) as cost_usd, max(f.finished_at) as last_at
+from llmq.results as f
+where f.finished_at > now() - interval '1 hour'
+  and f.status = 'completed'
+  and f.agent_id <> all ((select llmq.hidden_agents())::text[])
+group by f.agent_id, f.model;
+comment on view llmq.completed_last_hour is 'What was completed in the last hour, per agent and the model that answered?';
+comment on column llmq.completed_last_hour.input_tokens is 'Sums over all calls of these requests, failed ones included.';
+--! EndIncluded views/completed_last_hour.sql
 --! Included views/agent_success_rate.sql
+-- One look at the week serves all three rows: what finished within the hour counts in the day and the week too.
 create view llmq.agent_success_rate as
 select
-  f.agent_id,
-  count(*) as finished,
-  count(*) filter (where f.status = 'completed') as completed,
-  count(*) filter (where f.status = 'failed') as failed,
-  count(*) filter (where f.status = 'cancelled') as cancelled,
-  round(100.0 * count(*) filter (where f.status = 'completed') / nullif(count(*) filter (where f.status <> 'cancelled'), 0), 2) as success_percent
-from llmq.results as f
-where f.finished_at > now() - interval '24 hours'
-group by f.agent_id;
-comment on view llmq.agent_success_rate is 'How often did each agent''s requests succeed in the last 24 hours? Cancelled ones do not count against it.';
+  g.agent_id,
+  p.period,
+  sum(g.requests)::bigint as total,
+  coalesce(sum(g.requests) filter (where g.status = 'completed'), 0)::bigint as completed,
+  coalesce(sum(g.requests) filter (where g.status = 'failed'), 0)::bigint as failed,
+  coalesce(sum(g.requests) filter (where g.status = 'cancelled'), 0)::bigint as cancelled,
+  round(
+    coalesce(sum(g.requests) filter (where g.status = 'completed'), 0)
+      / nullif(sum(g.requests) filter (where g.status <> 'cancelled'), 0),
+    4
+  ) as rate
+from (
+  select
+    f.agent_id, f.status,
+    case
+      when f.finished_at > now() - interval '1 hour' then interval '1 hour'
+      when f.finished_at > now() - interval '1 day' then interval '1 day'
+      else interval '7 days'
+    end as within,
+    count(*) as requests
+  from llmq.results as f
+  where f.finished_at > now() - interval '7 days' and f.agent_id <> all ((select llmq.hidden_agents())::text[])
+  group by 1, 2, 3
+) as g
+join (values (interval '1 hour'), (interval '1 day'), (interval '7 days')) as p (period) on g.within <= p.period
+group by g.agent_id, p.period;
+comment on view llmq.agent_success_rate is
+  'How often did each agent''s requests succeed, in the last hour, day and week? One row per agent and period in which something of it finished.';
+comment on column llmq.agent_success_rate.period is '1 hour, 1 day or 7 days, up to now: where period = ''1 day''.';
+comment on column llmq.agent_success_rate.total is 'Finished in any way.';
+comment on column llmq.agent_success_rate.rate is 'Completed of those that completed or failed, 0 to 1; null when all were cancelled.';
 --! EndIncluded views/agent_success_rate.sql
 --! Included views/recent_failures.sql
 create view llmq.recent_failures as
-select f.id, f.finished_at, f.agent_id, f.task_type, f.model, f.error_type, f.error_message, f.attempts, f.calls
+select
+  f.id, f.finished_at, f.agent_id, f.task_type, f.model, f.error_type,
+  case when f.agent_id <> all ((select llmq.hidden_agents())::text[]) then f.error_message end as error_message,
+  f.attempts, f.calls
 from llmq.results as f
-where f.status = 'failed' and f.finished_at > now() - interval '24 hours';
+where f.status = 'failed'
+  and f.finished_at > now() - interval '24 hours'
+  and f.agent_id <> all ((select llmq.hidden_agents())::text[]);
 comment on view llmq.recent_failures is 'Which requests failed in the last 24 hours, and why? Add order by finished_at desc.';
+comment on column llmq.recent_failures.attempts is 'Failures that counted.';
+comment on column llmq.recent_failures.calls is 'Calls made: rows of llmq.attempts.';
 --! EndIncluded views/recent_failures.sql
 --! Included views/validation_failures.sql
 create view llmq.validation_failures as
@@ -6900,10 +7111,84 @@ select
   e.error ->> 'type' as type, e.error ->> 'field' as field, coalesce(e.error ->> 'message', e.error ->> 'error') as message,
   (e.error ->> 'position')::int as position
 from llmq.results as f
-cross join lateral jsonb_array_elements(f.validation_errors) as e (error)
-where f.validation_errors is not null and f.finished_at > now() - interval '24 hours';
+cross join lateral jsonb_array_elements(
+  case when f.agent_id <> all ((select llmq.hidden_agents())::text[]) then f.validation_errors end
+) as e (error)
+where f.status = 'failed' and f.finished_at > now() - interval '24 hours';
 comment on view llmq.validation_failures is 'What was wrong with answers that did not parse or did not fit their schema, in the last 24 hours? One row per error.';
+comment on column llmq.validation_failures.type is 'json_decode_error or schema_violation.';
+comment on column llmq.validation_failures.field is 'Where in the answer: tool_calls[0].params; null when it is no JSON.';
+comment on column llmq.validation_failures.position is 'Character at which it stopped being JSON.';
 --! EndIncluded views/validation_failures.sql
+--! Included views/latency_by_model.sql
+create view llmq.latency_by_model as
+select
+  r.model, r.requests,
+  round(r.queue[1]::numeric, 3) as queue_p50, round(r.queue[2]::numeric, 3) as queue_p95, round(r.queue[3]::numeric, 3) as queue_p99,
+  round(a.first_byte[1]::numeric, 3) as first_byte_p50, round(a.first_byte[2]::numeric, 3) as first_byte_p95, round(a.first_byte[3]::numeric, 3) as first_byte_p99,
+  round(a.call[1]::numeric, 3) as call_p50, round(a.call[2]::numeric, 3) as call_p95, round(a.call[3]::numeric, 3) as call_p99,
+  round(r.total[1]::numeric, 3) as total_p50, round(r.total[2]::numeric, 3) as total_p95, round(r.total[3]::numeric, 3) as total_p99
+from (
+  select
+    f.model, count(*) as requests,
+    percentile_cont(array[0.5, 0.95, 0.99]) within group (
+      order by extract(epoch from f.started_at - greatest(f.created_at, f.run_at))::double precision
+    ) as queue,
+    percentile_cont(array[0.5, 0.95, 0.99]) within group (
+      order by extract(epoch from f.finished_at - f.created_at)::double precision
+    ) as total
+  from llmq.results as f
+  where f.finished_at > now() - interval '1 hour' and f.status = 'completed' and f.model is not null
+  group by f.model
+) as r
+left join (
+  select
+    c.model,
+    percentile_cont(array[0.5, 0.95, 0.99]) within group (order by c.first_byte_ms / 1000.0::double precision) as first_byte,
+    percentile_cont(array[0.5, 0.95, 0.99]) within group (order by c.latency_ms / 1000.0::double precision) as call
+  from llmq.attempts as c
+  where c.request_id >= llmq.uuid_v7_floor(now() - interval '2 hours')
+    and c.finished_at > now() - interval '1 hour'
+    and c.outcome = 'answered'
+  group by c.model
+) as a on a.model = r.model;
+comment on view llmq.latency_by_model is
+  'How fast were the answers of each model in the last hour? Medians, 95th and 99th percentiles, in seconds. Calls of requests that were submitted more than two hours ago are left out.';
+comment on column llmq.latency_by_model.queue_p50 is 'From when a request could run (its run_at) to its last claim.';
+comment on column llmq.latency_by_model.first_byte_p50 is 'From the start of a call to the first byte of its answer.';
+comment on column llmq.latency_by_model.call_p50 is 'From the start of a call to the end of its answer.';
+comment on column llmq.latency_by_model.total_p50 is 'From the submit to the stored answer, with delays, earlier attempts and re-asks.';
+--! EndIncluded views/latency_by_model.sql
+--! Included views/tool_calls.sql
+-- params are part of an answer: llmq_reader may read every column but those (grants.sql).
+create view llmq.tool_calls as
+select
+  f.id as request_id, f.agent_id, f.task_type, f.model, c.number::int as number,
+  c.call ->> 'id' as tool_call_id, c.call ->> 'tool_name' as tool_name, c.call -> 'params' as params, f.finished_at
+from llmq.results as f
+cross join lateral jsonb_array_elements(
+  case
+    when f.agent_id <> all ((select llmq.hidden_agents())::text[]) and jsonb_typeof(f.parsed_response -> 'tool_calls') = 'array'
+      then f.parsed_response -> 'tool_calls'
+  end
+) with ordinality as c (call, number)
+where f.parsed_response ? 'tool_calls'
+  and f.status = 'completed'
+  and f.finished_at > now() - interval '24 hours'
+  and c.call ->> 'tool_name' is not null;
+comment on view llmq.tool_calls is 'Which tools did models call in the last 24 hours? One row per call in an answer. Add order by finished_at desc.';
+comment on column llmq.tool_calls.number is 'Its place in the answer, from 1.';
+comment on column llmq.tool_calls.params is 'What the model passed to the tool; not for llmq_reader.';
+--! EndIncluded views/tool_calls.sql
+--! Included views/tool_call_counts.sql
+create view llmq.tool_call_counts as
+select
+  c.tool_name, c.agent_id, c.model, count(*) as calls, count(distinct c.request_id) as requests, max(c.finished_at) as last_at
+from llmq.tool_calls as c
+group by c.tool_name, c.agent_id, c.model;
+comment on view llmq.tool_call_counts is 'How often was each tool called in the last 24 hours, for which agents and by which models?';
+comment on column llmq.tool_call_counts.requests is 'Answers with at least one such call.';
+--! EndIncluded views/tool_call_counts.sql
 --! Included views/provider_outages.sql
 create view llmq.provider_outages as
 select
@@ -6911,12 +7196,115 @@ select
   (array_agg(a.error_message order by a.finished_at desc))[1] as last_error,
   (select s.cooling_until from llmq.models as m join llmq.model_state as s on s.lane = m.lane where m.name = a.model and s.cooling_until > now()) as cooling_until
 from llmq.attempts as a
-where a.request_id >= llmq.uuid_v7_floor(now() - interval '25 hours')
-  and a.finished_at > now() - interval '24 hours'
+where a.finished_at > now() - interval '24 hours'
   and a.outcome in ('transient', 'capacity', 'out_of_quota', 'configuration')
 group by a.provider, a.model, a.outcome;
-comment on view llmq.provider_outages is 'Which providers and models were down, limited or misconfigured in the last 24 hours? Counts calls of requests submitted in the last 25 hours.';
+comment on view llmq.provider_outages is 'Which providers and models were down, limited or misconfigured in the last 24 hours? Counts calls.';
+comment on column llmq.provider_outages.outcome is 'transient, capacity, out_of_quota or configuration.';
+comment on column llmq.provider_outages.cooling_until is 'No call of this model before then; null: it is called.';
 --! EndIncluded views/provider_outages.sql
+--! Included views/limit_use.sql
+create view llmq.limit_use as
+select
+  m.kind, m.name, l.limit_name, l.value, greatest(l.used, 0) as used, round(greatest(l.used, 0)::numeric / l.value, 4) as ratio
+from (
+  -- A provider has one meter, and a row of lane_meters per model.
+  select distinct on (o.meter) o.* from llmq.lane_meters as o order by o.meter
+) as m
+cross join lateral llmq.meter_use(m.meter, m.lanes, clock_timestamp()) as u
+cross join lateral (values
+  ('requests_per_minute', m.requests_per_minute::bigint, u.requests),
+  ('input_tokens_per_minute', m.input_tokens_per_minute::bigint, u.input_tokens),
+  ('output_tokens_per_minute', m.output_tokens_per_minute::bigint, u.output_tokens),
+  ('tokens_per_minute', m.tokens_per_minute::bigint, u.input_tokens + u.output_tokens),
+  ('max_concurrency', m.max_concurrency::bigint, u.in_flight)
+) as l (limit_name, value, used)
+where l.value is not null;
+comment on view llmq.limit_use is 'How much of each limit of models and providers is used at this moment? One row per limit that is set.';
+comment on column llmq.limit_use.kind is 'model or provider: whose limit it is.';
+comment on column llmq.limit_use.limit_name is 'The column of llmq.models or llmq.providers: requests_per_minute, input_tokens_per_minute, output_tokens_per_minute, tokens_per_minute, max_concurrency.';
+comment on column llmq.limit_use.value is 'The limit; for max_concurrency of a model that recovers, what it admits meanwhile.';
+comment on column llmq.limit_use.used is 'In the last 61 seconds, with what is reserved for calls in flight; for max_concurrency: in flight.';
+comment on column llmq.limit_use.ratio is 'used of value; above 1 where a single request is larger than the limit.';
+--! EndIncluded views/limit_use.sql
+--! Included views/provider_health.sql
+create view llmq.provider_health as
+select
+  m.name as model,
+  m.provider,
+  h.breaker,
+  s.cooling_until,
+  case when h.breaker <> 'closed' then s.reason end as reason,
+  case when h.breaker <> 'closed' then s.error_class end as error_class,
+  case when h.breaker = 'half_open' then s.admit end as admit,
+  coalesce(s.failures, 0) as failures,
+  m.paused,
+  p.paused as provider_paused,
+  (
+    select jsonb_agg(
+      jsonb_build_object('kind', u.kind, 'limit', u.limit_name, 'value', u.value, 'used', u.used)
+      order by u.kind, u.limit_name
+    )
+    from llmq.limit_use as u
+    where (u.kind = 'model' and u.name = m.name) or (u.kind = 'provider' and u.name = m.provider)
+  ) as limits
+from llmq.models as m
+join llmq.providers as p on p.name = m.provider
+left join llmq.model_state as s on s.lane = m.lane
+cross join lateral (
+  select case when s.cooling_until > clock_timestamp() then 'open' when s.admit is not null then 'half_open' else 'closed' end
+) as h (breaker);
+comment on view llmq.provider_health is 'Which models can be called now, which are in trouble and why, and how much of their limits is used? One row per model.';
+comment on column llmq.provider_health.breaker is 'closed: it is called as its limits allow; open: not before cooling_until; half_open: it recovers, with at most admit calls in flight.';
+comment on column llmq.provider_health.cooling_until is 'End of the cool-down, also of the last one; null: there was none.';
+comment on column llmq.provider_health.reason is 'The error that began it.';
+comment on column llmq.provider_health.error_class is 'capacity, out_of_quota, configuration or transient.';
+comment on column llmq.provider_health.failures is 'Transient failures in a row while it is closed: the setting breaker_failures of them open it.';
+comment on column llmq.provider_health.limits is '[{"kind": "model" or "provider", "limit", "value", "used"}]: its own and its provider''s limits, as in llmq.limit_use; null without any.';
+--! EndIncluded views/provider_health.sql
+--! Included views/token_usage.sql
+create view llmq.token_usage as
+select
+  f.agent_id, f.model, (f.finished_at at time zone 'UTC')::date as day, count(*) as requests,
+  sum(f.input_tokens) as input_tokens, sum(f.output_tokens) as output_tokens,
+  sum(f.cached_input_tokens) as cached_input_tokens, sum(f.reasoning_tokens) as reasoning_tokens
+from llmq.results as f
+where f.finished_at >= date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' - interval '720 hours'
+  and f.agent_id <> all ((select llmq.hidden_agents())::text[])
+group by f.agent_id, f.model, 3;
+comment on view llmq.token_usage is
+  'How many tokens did each agent use, per model and day (UTC), today and in the 30 days before? A request counts whole, with all its calls, for the day it finished and the last model it asked; llmq.attempts has every call.';
+comment on column llmq.token_usage.model is 'Null for requests that ended without one.';
+comment on column llmq.token_usage.cached_input_tokens is 'Part of input_tokens that the provider had cached.';
+comment on column llmq.token_usage.reasoning_tokens is 'Part of output_tokens spent on reasoning.';
+--! EndIncluded views/token_usage.sql
+--! Included views/cost_by_day.sql
+create view llmq.cost_by_day as
+select
+  f.agent_id, f.model, (f.finished_at at time zone 'UTC')::date as day, count(*) as requests,
+  count(*) filter (where f.cost_usd is null) as without_cost, sum(f.cost_usd) as cost_usd
+from llmq.results as f
+where f.finished_at >= date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' - interval '720 hours'
+  and f.agent_id <> all ((select llmq.hidden_agents())::text[])
+group by f.agent_id, f.model, 3;
+comment on view llmq.cost_by_day is
+  'What did each agent cost, per model and day (UTC), today and in the 30 days before? A request counts whole, with all its calls, for the day it finished and the last model it asked; llmq.attempts has every call.';
+comment on column llmq.cost_by_day.cost_usd is 'US dollars; null where no request has a cost.';
+comment on column llmq.cost_by_day.without_cost is 'Requests without a cost: no call was made, or the model has no price (llmq.current_prices).';
+--! EndIncluded views/cost_by_day.sql
+--! Included views/budget_use.sql
+create view llmq.budget_use as
+select
+  a.agent_id, b.period, b.budget_usd, u.spent_usd, round(u.spent_usd / nullif(b.budget_usd, 0), 4) as ratio,
+  a.over_budget
+from llmq.agents as a
+cross join lateral (values ('day', a.daily_budget_usd), ('month', a.monthly_budget_usd)) as b (period, budget_usd)
+cross join lateral (select llmq.agent_spent(a.agent_id, b.period)) as u (spent_usd)
+where b.budget_usd is not null and a.agent_id <> all ((select llmq.hidden_agents())::text[]);
+comment on view llmq.budget_use is 'How much of its budget has each agent spent, with what is reserved for calls in flight? One row per budget.';
+comment on column llmq.budget_use.period is 'day or month, by UTC: since when it counts.';
+comment on column llmq.budget_use.over_budget is 'What becomes of requests once it is spent: wait or fail.';
+--! EndIncluded views/budget_use.sql
 --! Included views/current_prices.sql
 create view llmq.current_prices as
 select
@@ -6934,6 +7322,197 @@ left join lateral (
 comment on view llmq.current_prices is
   'What does each model cost now? One row per tier, and one with nulls for a model without a price. US dollars per million tokens; llmq.prices has the prices of other times too.';
 --! EndIncluded views/current_prices.sql
+--! Included views/worker_health.sql
+create view llmq.worker_health as
+select
+  w.id, w.name,
+  w.heartbeat_at > clock_timestamp() - w.lost_after as alive,
+  w.stopping, w.started_at,
+  clock_timestamp() - w.heartbeat_at as last_seen,
+  coalesce(h.requests, 0) as holds,
+  w.info ->> 'listener' as listener,
+  w.info ->> 'version' as version
+from llmq.workers as w
+left join (
+  select q.worker_id, count(*) as requests from llmq.queue as q where q.status = 'processing' group by q.worker_id
+) as h on h.worker_id = w.id;
+comment on view llmq.worker_health is 'Which orchestrators and other workers are alive, and how much does each hold? llmq.workers has what they tell of themselves.';
+comment on column llmq.worker_health.alive is 'Its last heartbeat is younger than its lost_after; false: what it holds is given back within a second, if any other is alive.';
+comment on column llmq.worker_health.last_seen is 'Time since its last heartbeat.';
+comment on column llmq.worker_health.holds is 'Requests in processing.';
+comment on column llmq.worker_health.listener is 'How it learns of new requests: listening (NOTIFY), polling (LISTEN is down), off; null for other workers.';
+--! EndIncluded views/worker_health.sql
+--! Included views/table_health.sql
+create view llmq.table_health as
+select
+  coalesce(p.relname, c.relname) as table_name,
+  count(*) as parts,
+  sum(s.n_live_tup)::bigint as live_rows,
+  sum(s.n_dead_tup)::bigint as dead_rows,
+  sum(pg_total_relation_size(c.oid))::bigint as total_bytes,
+  max(s.last_autovacuum) as last_autovacuum,
+  max(s.last_autoanalyze) as last_autoanalyze
+from pg_class as c
+join pg_stat_user_tables as s on s.relid = c.oid
+left join pg_inherits as i on i.inhrelid = c.oid
+left join pg_class as p on p.oid = i.inhparent
+where c.relnamespace = 'llmq'::regnamespace and c.relkind = 'r'
+group by 1;
+comment on view llmq.table_health is 'How large is each table, how many dead rows has it, and when was it vacuumed? Partitions count for their table.';
+comment on column llmq.table_health.table_name is 'Without the schema llmq.';
+comment on column llmq.table_health.parts is 'Partitions, the default one included; 1 for a plain table.';
+comment on column llmq.table_health.dead_rows is 'As the server estimates it, as live_rows.';
+comment on column llmq.table_health.total_bytes is 'With indexes and TOAST.';
+--! EndIncluded views/table_health.sql
+--! Included views/storage_health.sql
+-- What keeps dead rows from being removed: the oldest snapshot (or transaction with a number) of a session of this
+-- database, a standby, a replication slot or a prepared transaction. Anybody may see pid, application and age of all;
+-- since when, only members of pg_read_all_stats.
+create view llmq.storage_health as
+select
+  q.n_dead_tup as queue_dead_rows,
+  q.n_live_tup as queue_live_rows,
+  q.last_autovacuum as queue_last_autovacuum,
+  h.kind as snapshot_holder, h.pid as snapshot_pid, h.application as snapshot_application, h.role as snapshot_role,
+  h.age as snapshot_age, h.since as snapshot_since,
+  p.ahead as partitions_ahead, p.behind as partitions_behind, p.oldest as oldest_partition,
+  (
+    select count(*)
+    from (
+      (select from llmq.requests_default limit 1000)
+      union all (select from llmq.results_default limit 1000)
+      union all (select from llmq.attempts_default limit 1000)
+    ) as d
+  ) as default_partition_rows,
+  pg_notification_queue_usage() as notification_queue_use,
+  (
+    select jsonb_object_agg(l.mode, l.workers)
+    from (
+      select w.info ->> 'listener' as mode, count(*) as workers
+      from llmq.workers as w
+      where w.heartbeat_at > clock_timestamp() - w.lost_after and w.info ? 'listener'
+      group by 1
+    ) as l
+  ) as listeners
+from (select min(w.ahead)::int as ahead, max(w.behind)::int as behind, min(w.oldest) as oldest from (
+  select
+    count(*) filter (where s.week > now()) as ahead,
+    count(*) filter (where s.week <= now() - interval '168 hours') as behind,
+    min(s.week)::date as oldest
+  from pg_inherits as i
+  join pg_class as c on c.oid = i.inhrelid
+  cross join lateral (
+    select to_date(substring(c.relname from '_(\d{8})$'), 'YYYYMMDD')::timestamp at time zone 'UTC'
+  ) as s (week)
+  where i.inhparent in ('llmq.requests'::regclass, 'llmq.results'::regclass, 'llmq.attempts'::regclass)
+  group by i.inhparent
+) as w) as p
+left join pg_stat_user_tables as q on q.relid = 'llmq.queue'::regclass
+left join lateral (
+  select o.*
+  from (
+    select
+      case when a.datid is null then 'standby' else 'session' end as kind, a.pid, a.application_name as application,
+      a.usename as role, a.xact_start as since, greatest(age(a.backend_xmin), age(a.backend_xid)) as age
+    from pg_stat_activity as a
+    where a.pid <> pg_backend_pid()
+      and (a.datid is null or a.datname = current_database())
+      and a.backend_type is distinct from 'autovacuum worker'
+    union all
+    select 'prepared transaction', null, x.gid, x.owner, x.prepared, age(x.transaction)
+    from pg_prepared_xacts as x
+    where x.database = current_database()
+    union all
+    select 'replication slot', s.active_pid, s.slot_name, null, null, age(s.xmin)
+    from pg_replication_slots as s
+  ) as o (kind, pid, application, role, since, age)
+  where o.age is not null
+  order by o.age desc, o.since
+  limit 1
+) as h on true;
+comment on view llmq.storage_health is
+  'Is the storage well: dead rows of the queue, who keeps them, partitions, notifications? One row; llmq.table_health has every table.';
+comment on column llmq.storage_health.queue_dead_rows is 'As the server estimates it. A few thousand are normal; hundreds of thousands mean an old snapshot, or autovacuum is off.';
+comment on column llmq.storage_health.snapshot_holder is 'Who holds the oldest snapshot: session, standby, prepared transaction or replication slot; null: nobody.';
+comment on column llmq.storage_health.snapshot_application is 'Its application_name, or the name of the prepared transaction or slot.';
+comment on column llmq.storage_health.snapshot_age is 'In transactions since: 0 or little is normal.';
+comment on column llmq.storage_health.snapshot_since is 'When its transaction began; null for other roles'' sessions, unless the reader is a member of pg_read_all_stats.';
+comment on column llmq.storage_health.partitions_ahead is 'Weeks to come that have a partition in each of requests, results and attempts: 4 as a rule.';
+comment on column llmq.storage_health.partitions_behind is 'Past weeks that are kept.';
+comment on column llmq.storage_health.oldest_partition is 'Monday of the oldest week that is kept.';
+comment on column llmq.storage_health.default_partition_rows is 'Rows that no week took, counted to 1,000 per table; 0 as a rule. llmq.ensure_partitions() moves them.';
+comment on column llmq.storage_health.notification_queue_use is '0 to 1, of the whole server: at 1 every commit that notifies fails. It grows while a listening session keeps a transaction open.';
+comment on column llmq.storage_health.listeners is '{"listening": 2, "polling": 1}: how the orchestrators that are alive learn of new requests.';
+--! EndIncluded views/storage_health.sql
+--! Included worker/read_metrics.sql
+-- What /metrics shows of the database, in one round trip and of one moment. Nothing in it grows with use but what
+-- llmq.queue_depth counts and the index entries of the last hour; the number of budgets is bounded here.
+create function llmq.read_metrics() returns jsonb
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_build_object(
+    'depth', (
+      select jsonb_agg(to_jsonb(d))
+      from (
+        select
+          q.status, coalesce(q.model, '') as model, coalesce(q.held, '') as held, sum(q.requests) as requests,
+          extract(epoch from max(q.oldest_age)) as oldest_age, extract(epoch from max(q.oldest_due_age)) as oldest_due_age
+        from llmq.queue_depth as q
+        group by 1, 2, 3
+      ) as d
+    ),
+    'models', (
+      select jsonb_agg(jsonb_build_object(
+        'model', h.model, 'provider', h.provider, 'breaker', h.breaker, 'paused', h.paused or h.provider_paused,
+        'cooling', greatest(extract(epoch from h.cooling_until - clock_timestamp()), 0)
+      ))
+      from (
+        select o.model, o.provider, o.breaker, o.paused, o.provider_paused, o.cooling_until from llmq.provider_health as o
+      ) as h
+    ),
+    'limits', (select jsonb_agg(to_jsonb(u)) from llmq.limit_use as u),
+    'budgets', (
+      select jsonb_agg(to_jsonb(b))
+      from (
+        select a.agent_id, l.period, l.budget, s.spent
+        from llmq.agents as a
+        cross join lateral (values ('day', a.daily_budget_usd), ('month', a.monthly_budget_usd)) as l (period, budget)
+        cross join lateral (select llmq.agent_spent(a.agent_id, l.period)) as s (spent)
+        where l.budget is not null
+        order by s.spent / nullif(l.budget, 0) desc nulls first, a.agent_id
+        limit 100
+      ) as b
+    ),
+    'last_hour', (
+      select jsonb_agg(to_jsonb(f))
+      from (
+        select coalesce(r.model, '') as model, r.status, count(*) as requests, coalesce(sum(r.cost_usd), 0) as cost_usd
+        from llmq.results as r
+        where r.finished_at > now() - interval '1 hour'
+        group by 1, 2
+      ) as f
+    ),
+    'workers', (
+      select jsonb_agg(to_jsonb(w))
+      from (
+        select
+          case when not h.alive then 'lost' when h.stopping then 'stopping' else 'alive' end as state, count(*) as workers
+        from llmq.worker_health as h
+        group by 1
+      ) as w
+    ),
+    'storage', (
+      select to_jsonb(s) || jsonb_build_object('snapshot_seconds', extract(epoch from clock_timestamp() - s.snapshot_since))
+      from llmq.storage_health as s
+    ),
+    'tables', (select jsonb_agg(to_jsonb(t)) from llmq.table_health as t)
+  )
+$$;
+comment on function llmq.read_metrics() is
+$$What an orchestrator shows of the database at /metrics, all of one moment: depth, models, limits, the hundred budgets that are used most, what finished in the last hour, workers, storage, tables.
+Returns: {"depth": [...], "models": [...], "limits": [...], "budgets": [...], "last_hour": [...], "workers": [...], "storage": {...}, "tables": [...]}; a list without rows is null.$$;
+--! EndIncluded worker/read_metrics.sql
 
 -- First rows, and grants
 --! Included seed/settings.sql
@@ -6988,14 +7567,22 @@ declare
     'mark_completed', 'mark_failed', 'complete_llm_requests', 'fail_llm_requests', 'release_llm_requests',
     'take_cancellations', 'arm_wake', 'disarm_wake', 'maintain', 'recover_lost_llm_requests', 'expire_llm_requests',
     'sweep_llm_requests', 'cleanup_llm_requests', 'ensure_partitions', 'handle_shared_queue', 'read_external_results',
-    'settle_external_results', 'import_prices', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'
+    'settle_external_results', 'import_prices', 'read_metrics', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'
   ];
-  v_reader constant text[] := array['hidden_agents', 'caller', 'may_use_agent', 'price_at', 'uuid_v7_floor', 'uuid_v7_time', 'schema_version', 'result_channel', 'meter_use', 'agent_spent'];
+  v_reader constant text[] := array[
+    'hidden_agents', 'caller', 'may_use_agent', 'price_at', 'uuid_v7_floor', 'uuid_v7_time', 'schema_version',
+    'result_channel', 'meter_use', 'agent_spent', 'find_stuck_requests'
+  ];
   v_small constant text :=
     'id, agent_id, task_type, complexity, status, published_at, error_message, created_at, updated_at, error_type, priority, '
     'run_at, deadline, started_at, finished_at, model, provider, attempts, max_attempts, capacity_waits, reasks, crashes, '
     'calls, finish_reason, repairs, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd, parent_id';
-  v_views constant text := 'llmq.queue_depth, llmq.agent_success_rate, llmq.recent_failures, llmq.validation_failures, llmq.provider_outages, llmq.current_prices';
+  v_views constant text :=
+    'llmq.queue_depth, llmq.queue_by_agent, llmq.stuck_requests, llmq.requests_by_minute, llmq.completed_last_hour, '
+    'llmq.agent_success_rate, llmq.recent_failures, llmq.validation_failures, llmq.latency_by_model, '
+    'llmq.tool_call_counts, llmq.provider_outages, llmq.limit_use, llmq.provider_health, llmq.token_usage, '
+    'llmq.cost_by_day, llmq.budget_use, llmq.current_prices, llmq.worker_health, llmq.table_health, llmq.storage_health';
+  v_tool_calls constant text := 'request_id, agent_id, task_type, model, number, tool_call_id, tool_name, finished_at';
   v_role text;
   v_granted text[] := '{}';
 begin
@@ -7016,6 +7603,7 @@ begin
         execute 'grant select on llmq.settings, llmq.providers, llmq.models, llmq.routes, llmq.shared_queues, llmq.workers, llmq.model_state, llmq.queue_depth to llmq_worker';
       when 'llmq_reader' then
         execute format('grant select (%s) on llmq.llm_requests to llmq_reader', v_small);
+        execute format('grant select (%s) on llmq.tool_calls to llmq_reader', v_tool_calls);
         execute format('grant select on %s, llmq.attempts, llmq.workers, llmq.models, llmq.prices, llmq.providers, llmq.routes, llmq.agents, llmq.model_state, llmq.lane_meters, llmq.usage, llmq.agent_usage, llmq.settings to llmq_reader', v_views);
       else null;
     end case;

@@ -18,13 +18,7 @@ begin
   end if;
   select q.* into v_queue from llmq.queue as q where q.id = request_id;
   if v_row.status = 'pending' then
-    select count(*) into v_ahead
-    from (
-      select from llmq.queue as q
-      where q.lane = v_queue.lane and q.priority >= v_queue.priority and q.status = 'pending' and q.tag is not null
-        and (q.priority > v_queue.priority or q.tag < v_queue.tag)
-      limit 10000
-    ) as a;
+    v_ahead := llmq.requests_ahead(v_queue);
     v_due := greatest(clock_timestamp(), v_row.run_at, (select s.cooling_until from llmq.model_state as s where s.lane = v_queue.lane));
     v_starts := llmq.starts_per_minute(v_queue.lane);
   end if;

@@ -40,7 +40,7 @@ begin
     where u.agent_id = agent_room.agent_id and u.oldest_start is not null
     order by u.at desc
     limit 1;
-    -- Ordered, so that no other index will do: queue_by_agent, too, finds them, behind all the dead ones.
+    -- Ordered, so that no other index will do: queue_of_agent, too, finds them, behind all the dead ones.
     select v_agent.max_concurrency - count(*), min(f.started_at) into calls, oldest
     from (
       select q.started_at

@@ -32,6 +32,10 @@ create table llmq.attempts (
 ) partition by range (request_id);
 create table llmq.attempts_default partition of llmq.attempts default;
 
+-- Providers in trouble lately (the view llmq.provider_outages): few rows of many.
+create index attempts_in_trouble on llmq.attempts (finished_at)
+  where outcome in ('transient', 'capacity', 'out_of_quota', 'configuration');
+
 comment on table llmq.attempts is 'Every call made for a request, with what it cost and how it ended; lost calls may have been billed.';
 comment on column llmq.attempts.outcome is 'answered, or why not: the error classes of the orchestrator, and invalid (the answer broke its schema), lost (the worker died), cancelled, deadline, released. No call was made for shared (an identical request in flight got the answer), cached (an earlier one had) and passed_over (the request went on to the next model of its route).';
 comment on column llmq.attempts.output_mode is 'How JSON was asked for: json_schema, tool, json, prompt; null for plain text.';

@@ -100,7 +100,7 @@ create index queue_processing_by_agent on llmq.queue (agent_id, started_at)
 create index queue_deadline on llmq.queue (deadline)
   where deadline is not null;
 -- Lists: one agent's open requests (by status), one task type's.
-create index queue_by_agent on llmq.queue (agent_id, status);
+create index queue_of_agent on llmq.queue (agent_id, status);
 create index queue_by_task_type on llmq.queue (task_type);
 
 comment on table llmq.queue is 'Requests that are not finished: what the claim reads. Narrow on purpose. Read it through the view llmq.llm_requests.';

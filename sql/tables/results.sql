@@ -40,8 +40,16 @@ create table llmq.results (
 ) partition by range (id);
 create table llmq.results_default partition of llmq.results default;
 
--- Retention and "finished in the last hour".
-create index results_by_finished on llmq.results (finished_at);
+-- Retention, and what happened in the last hour, week or month: the columns that views sum up come along, so that
+-- they read this and not the answers.
+create index results_by_finished on llmq.results (finished_at)
+  include (agent_id, status, model, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd);
+-- What failed lately.
+create index results_failed on llmq.results (finished_at)
+  where status = 'failed';
+-- Which tools were called lately.
+create index results_with_tool_calls on llmq.results (finished_at)
+  where parsed_response ? 'tool_calls';
 -- One agent's finished requests, by status, newest last.
 create index results_by_agent on llmq.results (agent_id, status, id);
 -- What went wrong lately: a list of the failed ones does not wade through a million that were answered.

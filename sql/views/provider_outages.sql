@@ -4,8 +4,9 @@ select
   (array_agg(a.error_message order by a.finished_at desc))[1] as last_error,
   (select s.cooling_until from llmq.models as m join llmq.model_state as s on s.lane = m.lane where m.name = a.model and s.cooling_until > now()) as cooling_until
 from llmq.attempts as a
-where a.request_id >= llmq.uuid_v7_floor(now() - interval '25 hours')
-  and a.finished_at > now() - interval '24 hours'
+where a.finished_at > now() - interval '24 hours'
   and a.outcome in ('transient', 'capacity', 'out_of_quota', 'configuration')
 group by a.provider, a.model, a.outcome;
-comment on view llmq.provider_outages is 'Which providers and models were down, limited or misconfigured in the last 24 hours? Counts calls of requests submitted in the last 25 hours.';
+comment on view llmq.provider_outages is 'Which providers and models were down, limited or misconfigured in the last 24 hours? Counts calls.';
+comment on column llmq.provider_outages.outcome is 'transient, capacity, out_of_quota or configuration.';
+comment on column llmq.provider_outages.cooling_until is 'No call of this model before then; null: it is called.';

@@ -2,62 +2,21 @@ import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FINISHED_SINCE } from "../../src/cli/tail-follow.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { explainAnalyzed, makeHistory } from "./history.ts";
 import { call, configureModels, queryable } from "./support.ts";
 
-const finished = 180_000;
-const waiting = 20_000;
 let database: TestDatabase;
 let client: pg.Client;
 
-/** 180,000 finished requests of the last 80 days and 20,000 that wait, as years of use would leave them. */
 beforeAll(async () => {
   database = await createTestDatabase();
   await configureModels(database);
   client = await database.connect();
-  await client.query("set synchronous_commit = off; set session_replication_role = replica");
-  await client.query(`
-    create temp table made as
-    select n,
-      (left(llmq.uuid_v7_floor(now() - case when n <= ${finished} then (${finished} - n) * interval '38 s' else interval '0' end)::text, 15)
-        || lpad(to_hex(n % 4096), 3, '0') || substr(gen_random_uuid()::text, 19))::uuid as id,
-      now() - case when n <= ${finished} then (${finished} - n) * interval '38 s' else interval '0' end as at
-    from generate_series(1, ${finished + waiting}) as n`);
-  await client.query(`
-    insert into llmq.requests (id, agent_id, task_type, complexity, messages, context, settings, priority, max_attempts, created_at)
-    select id, 'agent ' || n % 100, 'task ' || n % 50, 'simple', '[{"role": "user", "content": "x"}]', '{}', '{}', 0, 8, at from made`);
-  await client.query(`
-    insert into llmq.results (id, agent_id, task_type, complexity, priority, status, error_type, max_attempts, created_at, finished_at)
-    select id, 'agent ' || n % 100, 'task ' || n % 50, 'simple', 0, case when n % 25 = 0 then 'failed' else 'completed' end,
-      case when n % 25 = 0 then 'refused' end, 8, at, at + interval '5 s'
-    from made where n <= ${finished}`);
-  await client.query(`
-    insert into llmq.queue (id, lane, priority, tag, run_at, created_at, max_attempts, agent_id, task_type, complexity)
-    select id, lane, 0, n, at, at, 8, 'agent ' || n % 100, 'task ' || n % 50, 'simple'
-    from made, llmq.models where name = 'first' and n > ${finished}`);
-  await client.query(
-    "insert into llmq.lane_marks (lane, priority) select lane, 0 from llmq.models on conflict do nothing",
-  );
-  await client.query("reset session_replication_role");
-  await client.query("analyze llmq.requests; analyze llmq.results; analyze llmq.queue");
+  await makeHistory(client);
 });
 afterAll(() => database.drop());
 
-type Node = {
-  "Node Type": string;
-  "Relation Name"?: string;
-  "Actual Rows"?: number;
-  "Actual Loops"?: number;
-  "Shared Hit Blocks": number;
-  "Shared Read Blocks": number;
-  Plans?: Node[];
-};
-const flatten = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(flatten)];
-
-async function explain(query: string): Promise<{ nodes: Node[]; blocks: number }> {
-  const { rows } = await client.query(`explain (analyze, buffers, format json) ${query}`);
-  const root = rows[0]?.["QUERY PLAN"][0].Plan as Node;
-  return { nodes: flatten(root), blocks: root["Shared Hit Blocks"] + root["Shared Read Blocks"] };
-}
+const explain = (query: string) => explainAnalyzed(client, query);
 
 describe("with 200,000 requests, by index and few pages:", () => {
   test.each<[string, string, number]>([

@@ -15,6 +15,27 @@ import {
 } from "./support.ts";
 
 const denied = "42501";
+const VIEWS = [
+  "queue_depth",
+  "queue_by_agent",
+  "stuck_requests",
+  "requests_by_minute",
+  "completed_last_hour",
+  "agent_success_rate",
+  "recent_failures",
+  "validation_failures",
+  "latency_by_model",
+  "tool_call_counts",
+  "provider_outages",
+  "limit_use",
+  "provider_health",
+  "token_usage",
+  "cost_by_day",
+  "budget_use",
+  "worker_health",
+  "table_health",
+  "storage_health",
+];
 
 describe.runIf(testServer().hasRoles)("roles", () => {
   let database: TestDatabase;
@@ -221,7 +242,7 @@ describe.runIf(testServer().hasRoles)("roles", () => {
         "select * from llmq.handle_shared_queue('job_results')",
         "select * from llmq.read_external_results()",
         "select * from llmq.settle_external_results('[]')",
-        "select llmq.schema_version(), llmq.import_prices('[]')",
+        "select llmq.schema_version(), llmq.import_prices('[]'), llmq.read_metrics()",
         "select * from llmq.models, llmq.providers, llmq.routes, llmq.settings, llmq.shared_queues, llmq.workers",
       ]) {
         await worker.query(action);
@@ -259,16 +280,71 @@ describe.runIf(testServer().hasRoles)("roles", () => {
       "select id, agent_id, status, error_message, input_tokens, cost_usd from llmq.llm_requests order by id desc limit 5",
       "select count(*) from llmq.llm_requests where status = 'pending'",
       "select * from llmq.prices, llmq.current_prices",
-      "select * from llmq.queue_depth",
-      "select * from llmq.agent_success_rate",
-      "select * from llmq.recent_failures",
-      "select * from llmq.validation_failures",
-      "select * from llmq.provider_outages",
+      ...VIEWS.map((view) => `select * from llmq.${view}`),
+      "select request_id, agent_id, model, tool_call_id, tool_name, finished_at from llmq.tool_calls",
       "select * from llmq.attempts",
       "select * from llmq.workers",
       "select llmq.schema_version()",
     ])("reads: %s", async (statement) => {
       expect(await codeOf(connections.reader.query(statement))).toBe("no error");
+    });
+
+    test("finds nothing in the views of an agent that belongs to another role; a member of it does", async () => {
+      const parsed = { tool_calls: [{ id: "c", tool_name: "look", params: {} }], final_response: null };
+      const queued = await submit(on, { agent_id: "secretive", run_at: "2000-01-01" });
+      const answered = await submit(on, { agent_id: "secretive", run_at: "2000-01-01" });
+      const failed = await submit(on, { agent_id: "secretive" });
+      for (const id of [answered, failed]) await callOne(on, "mark_processing", { request_id: id });
+      await callOne(on, "mark_completed", {
+        request_id: answered,
+        response: "x",
+        parsed_response: JSON.stringify(parsed),
+      });
+      await callOne(on, "mark_failed", {
+        request_id: failed,
+        error_type: "malformed_response",
+        error_message: "secretive",
+        retry: false,
+        validation_errors: JSON.stringify([{ type: "schema_violation", field: "a", message: "b" }]),
+      });
+      await database.query(
+        `select llmq.configure_agent('secretive', daily_budget_usd => 5, owner => '${name("alice")}')`,
+      );
+      await database.query("update llmq.queue set run_at = '2000-01-01' where id = $1", [queued]);
+      const naming = [
+        "queue_by_agent",
+        "stuck_requests",
+        "agent_success_rate",
+        "completed_last_hour",
+        "recent_failures",
+        "validation_failures",
+        "tool_call_counts",
+        "token_usage",
+        "cost_by_day",
+        "budget_use",
+      ];
+      const seen = async (as: pg.Client) => {
+        const found: string[] = [];
+        for (const view of [...naming, "tool_calls"]) {
+          const query = `select count(*)::int as rows from llmq.${view} where agent_id = 'secretive'`;
+          if ((await as.query(query)).rows[0]?.rows > 0) found.push(view);
+        }
+        return found;
+      };
+      expect(await seen(connections.reader)).toEqual([]);
+      expect(await seen(connections.admin)).toEqual([...naming, "tool_calls"]);
+      await connections.reader.query(`
+        create temp table overheard (what text);
+        create function pg_temp.overhear(text) returns boolean language plpgsql cost 0.0000001 as
+          $$ begin insert into pg_temp.overheard values ($1); return true; end $$`);
+      for (const said of [
+        "recent_failures where pg_temp.overhear(error_message)",
+        "validation_failures where pg_temp.overhear(message)",
+      ]) {
+        await connections.reader.query(`select id from llmq.${said}`);
+      }
+      const { rows } = await connections.reader.query("select * from overheard where what is not null");
+      expect(rows).toEqual([]);
     });
 
     test.each([
@@ -287,6 +363,9 @@ describe.runIf(testServer().hasRoles)("roles", () => {
       "select * from llmq.results",
       "select * from llmq.inbox",
       "select * from llmq.tool_results",
+      "select params from llmq.tool_calls",
+      "select * from llmq.tool_calls",
+      "select llmq.read_metrics()",
       "select llmq.get_llm_request(null)",
       "select llmq.submit_llm_request('a', 't', '[]')",
       "select llmq.cancel_llm_request(null)",

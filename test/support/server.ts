@@ -27,7 +27,7 @@ async function startEmbedded(major: string | undefined): Promise<RunningServer> 
     dataDir: join(directory, "postgres"),
     log: { debug: () => {}, info: () => {}, warn: console.warn },
     fsync: false,
-    settings: { max_connections: "400", max_locks_per_transaction: "256" },
+    settings: { max_connections: "400", max_locks_per_transaction: "256", max_prepared_transactions: "2" },
     ...(major && major !== "18" && { binaries: await fetchPostgres(Number(major)) }),
   });
   const stop = async () => {
