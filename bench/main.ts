@@ -12,6 +12,7 @@ import { limits } from "./limits.ts";
 import { neighbours } from "./neighbours.ts";
 import { startLatency, wholePath } from "./path.ts";
 import { peers } from "./peers.ts";
+import { plainClaim } from "./plain.ts";
 import { report, table } from "./report.ts";
 import { startBenchServer } from "./server.ts";
 import { shares } from "./shares.ts";
@@ -33,6 +34,7 @@ const benchmarks: Benchmark[] = [
   limits,
   neighbours,
   shares,
+  plainClaim,
   peers,
 ];
 
