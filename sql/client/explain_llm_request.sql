@@ -43,6 +43,11 @@ begin
     'starts_per_minute', v_starts,
     'estimated_start', case
       when v_queue.hold is not null then null
+      when exists (
+        select from llmq.models as m
+        join llmq.providers as p on p.name = m.provider
+        where m.lane = v_queue.lane and (m.paused or p.paused or p.kind = 'external')
+      ) then null
       when v_ahead = 0 then v_due
       when v_ahead < 10000 and v_starts > 0 then v_due + v_ahead::double precision / v_starts * interval '1 minute'
     end,
@@ -80,6 +85,6 @@ $$;
 comment on function llmq.explain_llm_request(uuid) is
 $$Why a request is not running, or what happened to it: one sentence in "why", and the facts around it. Keys without a value are left out.
 request_id: what the submit returned.
-Returns: {"request_id", "status", "why", "model", "provider", "route": [model names], "run_at", "deadline", "held", "cooling_until", "ahead", "starts_per_minute", "estimated_start", "limits": [{"model" or "provider": name, each limit, and what is used of it}], "error_type", "error_message", "attempts", "max_attempts", "capacity_waits", "reasks", "crashes", "calls": [{"number", "model", "outcome", "started_at", "latency_ms", "status_code", "error_message", "input_tokens", "output_tokens"}]}. ahead: requests of the same model that come first, counted to 10,000. estimated_start: when it is due and those before it have started, at the pace of the last minute; left out where nothing was started in it, and while it is held.
+Returns: {"request_id", "status", "why", "model", "provider", "route": [model names], "run_at", "deadline", "held", "cooling_until", "ahead", "starts_per_minute", "estimated_start", "limits": [{"model" or "provider": name, each limit, and what is used of it}], "error_type", "error_message", "attempts", "max_attempts", "capacity_waits", "reasks", "crashes", "calls": [{"number", "model", "outcome", "started_at", "latency_ms", "status_code", "error_message", "input_tokens", "output_tokens"}]}. ahead: requests of the same model that come first, counted to 10,000. estimated_start: when it is due and those before it have started, at the pace of the last minute; left out where nothing was started in it, while it is held, and while its model is paused.
 Errors: LQ002 unknown or not yours.
 Example: select jsonb_pretty(llmq.explain_llm_request('01890a5d-ac96-774b-bcce-b302099a8057'));$$;

@@ -147,6 +147,17 @@ describe("a pause", () => {
     expect(await claim(on)).toHaveLength(2);
   });
 
+  test("of a model leaves no estimate of the start, until it ends", async () => {
+    const id = await submit(on);
+    const explained = () => callOne<Record<string, unknown>>(on, "explain_llm_request", { request_id: id });
+    await callOne(on, "configure_model", { name: "m", paused: true });
+    expect(await claim(on)).toEqual([]);
+    expect(await explained()).toMatchObject({ why: "The model m is paused." });
+    expect(await explained()).not.toHaveProperty("estimated_start");
+    await callOne(on, "configure_model", { name: "m", paused: false });
+    expect(await explained()).toHaveProperty("estimated_start");
+  });
+
   test("held requests can be cancelled, expire and be explained", async () => {
     await callOne(on, "configure_agent", { agent_id: "a", paused: true });
     const [cancelled, expired] = await submitMany(2, {
