@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { createSchemaValidator } from "./answer/schema-validator.ts";
 import type { Config, Environment } from "./config.ts";
 import { createPriceImport } from "./database/import-prices.ts";
+import { readDatabaseMetrics } from "./database/metrics.ts";
 import { createPool } from "./database/pool.ts";
 import { alsoNudging, openDashboard } from "./http/dashboard/open-dashboard.ts";
 import { createMetrics } from "./http/metrics.ts";
@@ -51,7 +52,7 @@ export function createService(options: ServiceOptions): Service {
     logger,
   });
   const providers = createProviders({ env, logger });
-  const metrics = createMetrics({ pool });
+  const metrics = createMetrics({ readDatabase: () => readDatabaseMetrics(pool), version });
   const dashboard = openDashboard({
     config: config.http?.dashboard ?? null,
     databaseUrl,

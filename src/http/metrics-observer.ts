@@ -1,19 +1,16 @@
 import { errorTypeOf } from "../database/error-type.ts";
 import type { AppliedOutcome, ClaimedRequest, RequestOutcome } from "../database/queue.ts";
 import type { OrchestratorObserver } from "../orchestrator/orchestrator.ts";
-import type { Metrics } from "./metrics.ts";
-
-type Recorders = Pick<Metrics, "claimed" | "finished" | "putBack" | "call" | "listenerMode">;
+import type { ProcessMetrics } from "./process-metrics.ts";
 
 /** Turns what an orchestrator tells into measurements. */
-export function createObserver(metrics: Recorders): OrchestratorObserver {
+export function createObserver(metrics: Omit<ProcessMetrics, "stats">): OrchestratorObserver {
   return {
     claimed: metrics.claimed,
     listenerMode: metrics.listenerMode,
     finished(request, outcome, applied) {
-      const model = request.model.name;
       for (const { outcome: ended, facts } of outcome.calls) {
-        metrics.call(model, ended, facts.latencyMs / 1000, facts.usage);
+        metrics.call(request.model, ended, facts.latencyMs / 1000, facts.usage);
       }
       recordEnd(metrics, request, outcome, applied);
     },
@@ -21,7 +18,7 @@ export function createObserver(metrics: Recorders): OrchestratorObserver {
 }
 
 function recordEnd(
-  metrics: Recorders,
+  metrics: Omit<ProcessMetrics, "stats">,
   request: ClaimedRequest,
   outcome: RequestOutcome,
   applied: AppliedOutcome | null,

@@ -8,7 +8,7 @@ import type { OrchestratorStats } from "../orchestrator/orchestrator.ts";
 import { createAccess, isLoopback } from "./access.ts";
 import { type Answer, json, send } from "./answer.ts";
 import type { Dashboard } from "./dashboard/dashboard.ts";
-import { checkHealth } from "./health.ts";
+import { checkProcess, checkReadiness } from "./health.ts";
 import type { Metrics } from "./metrics.ts";
 
 export type HttpServerOptions = {
@@ -18,7 +18,7 @@ export type HttpServerOptions = {
   /** For everything but `/healthz`, `/readyz` and the empty page of the dashboard; null: none is asked for. */
   token: string | null;
   pool: Pick<Pool, "query">;
-  metrics: Pick<Metrics, "render" | "contentType" | "inFlight">;
+  metrics: Pick<Metrics, "render" | "contentType">;
   stats: () => OrchestratorStats;
   /** Stopped together with the server. */
   dashboard?: Dashboard | null;
@@ -106,13 +106,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
 function createRoutes({ pool, metrics, stats }: HttpServerOptions): Map<string, Route> {
   return new Map<string, Route>([
-    ["/healthz", { open: true, answer: () => json(200, { status: "alive" }) }],
+    ["/healthz", { open: true, answer: () => json(200, { status: "alive", checks: [checkProcess()] }) }],
     [
       "/readyz",
       {
         open: true,
         answer: async () => {
-          const { ready, checks } = await checkHealth(pool, stats);
+          const { ready, checks } = await checkReadiness(pool, stats);
           return json(ready ? 200 : 503, { status: ready ? "ready" : "not ready", checks });
         },
       },
@@ -121,10 +121,11 @@ function createRoutes({ pool, metrics, stats }: HttpServerOptions): Map<string, 
       "/metrics",
       {
         open: false,
-        answer: async () => {
-          metrics.inFlight(stats().inFlight);
-          return { status: 200, type: metrics.contentType, body: await metrics.render() };
-        },
+        answer: async () => ({
+          status: 200,
+          type: metrics.contentType,
+          body: await metrics.render(stats()),
+        }),
       },
     ],
   ]);

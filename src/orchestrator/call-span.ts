@@ -4,20 +4,14 @@
  * https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-spans.md
  */
 import { type Attributes, type Span, SpanStatusCode } from "@opentelemetry/api";
-import type { ModelTarget, ProviderKind, ProviderOutcome, ProviderRequest } from "../providers/provider.ts";
-
-/** The conventions' own names; whatever else speaks OpenAI's format goes by the name of its provider row. */
-const PROVIDER_NAMES: Partial<Record<ProviderKind, string>> = {
-  openai: "openai",
-  anthropic: "anthropic",
-  google: "gcp.gemini",
-};
+import { genAiOperation, genAiProvider } from "../providers/gen-ai-names.ts";
+import type { ModelTarget, ProviderOutcome, ProviderRequest } from "../providers/provider.ts";
 
 /** What samplers may decide by is known when the span begins. */
 export function questionAttributes({ model, settings, output }: ProviderRequest): Attributes {
   return {
-    "gen_ai.operation.name": model.kind === "google" ? "generate_content" : "chat",
-    "gen_ai.provider.name": PROVIDER_NAMES[model.kind] ?? model.provider,
+    "gen_ai.operation.name": genAiOperation(model),
+    "gen_ai.provider.name": genAiProvider(model),
     "gen_ai.request.model": model.modelId,
     "gen_ai.request.max_tokens": settings.max_tokens,
     "gen_ai.request.temperature": settings.temperature,

@@ -30,7 +30,8 @@ export type ClaimLoop = {
   close(): void;
   /** A place for another call became free: in this process, or also under a limit of the database. */
   roomMade(limited: boolean): void;
-  readonly lastClaimAt: Date | null;
+  /** When it last looked for work, with an answer, or had no place for any. */
+  readonly lastLookAt: Date | null;
 };
 
 export type ClaimLoopOptions = {
@@ -68,7 +69,7 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
   let closed = false;
   let full = false;
   let gathering = false;
-  let lastClaimAt: Date | null = null;
+  let lastLookAt: Date | null = null;
   let cancellationsAt = Number.NEGATIVE_INFINITY;
   let tidiedAt = performance.now();
 
@@ -94,6 +95,7 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
     const room = Math.min(options.batchSize, calls.room);
     full = room <= 0;
     if (full) {
+      lastLookAt = new Date();
       await pause(Math.min(options.pollIntervalMs, againInMs));
       return;
     }
@@ -114,7 +116,7 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
     const requests = await database.claim(workerId, room);
     if (closed) return 0;
     if (stopping.aborted) return giveBackUnknown(workerId);
-    lastClaimAt = new Date();
+    lastLookAt = new Date();
     const durationMs = performance.now() - startedAt;
     tracing.claimed(requests, durationMs);
     calls.dispatch(requests);
@@ -168,8 +170,8 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
       gathering = true;
       wake.set();
     },
-    get lastClaimAt() {
-      return lastClaimAt;
+    get lastLookAt() {
+      return lastLookAt;
     },
   };
 }

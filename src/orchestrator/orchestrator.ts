@@ -78,9 +78,12 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     stats: () => ({
       workerId: membership.workerId,
       inFlight: inFlight.size,
+      concurrency: options.concurrency,
       unstored: writer.pending,
       listenerMode: listener?.mode ?? "off",
-      lastClaimAt: loop.lastClaimAt,
+      lastLookAt: loop.lastLookAt,
+      pollIntervalMs: options.pollIntervalMs,
+      stopping: stopping.signal.aborted,
     }),
   };
 }

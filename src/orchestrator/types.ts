@@ -39,10 +39,17 @@ export type OrchestratorObserver = {
 export type OrchestratorStats = {
   workerId: string | null;
   inFlight: number;
+  /** Most calls in flight. */
+  concurrency: number;
   /** Outcomes that are not stored yet. */
   unstored: number;
   listenerMode: "listening" | "polling" | "off";
-  lastClaimAt: Date | null;
+  /** When it last looked for work: the database answered, or every place was taken. By this machine's clock. */
+  lastLookAt: Date | null;
+  /** It looks again after this at the latest. */
+  pollIntervalMs: number;
+  /** It takes no more. */
+  stopping: boolean;
 };
 
 export type Orchestrator = {

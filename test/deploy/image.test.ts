@@ -64,7 +64,7 @@ describe("the image's files", () => {
     const healthcheck = json(lastOf(instructions, "HEALTHCHECK").replace(/^.* CMD /, ""));
     expect(await exitOf(run(healthcheck, { LLMQ_HTTP_PORT: port }))).toBe(0);
     expect(await exitOf(run(healthcheck, { LLMQ_HTTP_PORT: "1" }))).toBe(1);
-    expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
+    await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200);
 
     const [row] = await database.query<{ id: string }>(
       `select llmq.submit_llm_request('image', 'any', '[{"role": "user", "content": "Hello"}]') as id`,

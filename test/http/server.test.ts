@@ -5,6 +5,7 @@ import { UsageError } from "../../src/errors.ts";
 import { createMetrics } from "../../src/http/metrics.ts";
 import { createHttpServer, type HttpServer, type HttpServerOptions } from "../../src/http/server.ts";
 import { createLogger } from "../../src/logger.ts";
+import { wellStats } from "./stats.ts";
 
 type Pool = HttpServerOptions["pool"];
 
@@ -18,13 +19,6 @@ function poolThat(result: { rows: object[] } | Error): Pool {
 }
 
 const healthy = poolThat({ rows: [{ version: schemaVersion }] });
-const stats = {
-  workerId: "w",
-  inFlight: 3,
-  unstored: 0,
-  listenerMode: "listening" as const,
-  lastClaimAt: null,
-};
 const open: HttpServer[] = [];
 const lines: string[] = [];
 
@@ -35,7 +29,7 @@ async function serve(options: Partial<HttpServerOptions> = {}): Promise<string> 
     token: null,
     pool: healthy,
     metrics: createMetrics(),
-    stats: () => stats,
+    stats: () => wellStats(),
     logger: createLogger({ level: "debug", stream: { write: (line: string) => void lines.push(line) } }),
     ...options,
   });
@@ -55,10 +49,13 @@ describe("/healthz and /readyz", () => {
     const url = await serve({ pool: poolThat(new Error("down")) });
     const response = await fetch(`${url}/healthz`);
     expect(response.status).toBe(200);
-    expect(await response.json()).toEqual({ status: "alive" });
+    expect(await response.json()).toEqual({
+      status: "alive",
+      checks: [{ name: "process", ok: true, message: expect.stringMatching(/^up for [\d.]+ s$/) }],
+    });
   });
 
-  test("ready means: the database answers, its schema is ours, the orchestrator is registered", async () => {
+  test("ready means: the database answers, its schema is ours, the orchestrator is registered and claims", async () => {
     const response = await fetch(`${await serve()}/readyz`);
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({
@@ -66,7 +63,13 @@ describe("/healthz and /readyz", () => {
       checks: [
         { name: "database", ok: true, message: "it answers" },
         { name: "schema", ok: true, message: `version ${schemaVersion}` },
-        { name: "orchestrator", ok: true, message: "3 in flight, listening" },
+        { name: "registered", ok: true, message: "worker w" },
+        {
+          name: "claiming",
+          ok: true,
+          message: expect.stringMatching(/^last looked for work [\d.]+ s ago, 3 of 1000 in flight$/),
+        },
+        { name: "listener", ok: true, message: "listening" },
       ],
     });
   });
@@ -91,10 +94,34 @@ describe("/healthz and /readyz", () => {
       "version 99",
     ],
     [
+      "the database does not answer in time",
+      { pool: { query: () => new Promise(() => undefined) } as unknown as Pool },
+      "database",
+      "no answer within 3 s",
+    ],
+    [
       "the orchestrator is not registered",
-      { stats: () => ({ ...stats, workerId: null }) },
-      "orchestrator",
+      { stats: () => wellStats({ workerId: null }) },
+      "registered",
       "not registered",
+    ],
+    [
+      "the loop has not looked for work yet",
+      { stats: () => wellStats({ lastLookAt: null }) },
+      "claiming",
+      "not looked for work yet",
+    ],
+    [
+      "the loop stands still",
+      { stats: () => wellStats({ lastLookAt: new Date(Date.now() - 11_000) }) },
+      "claiming",
+      "last looked for work 11",
+    ],
+    [
+      "the orchestrator takes no more",
+      { stats: () => wellStats({ stopping: true }) },
+      "claiming",
+      "shutting down, 3 in flight",
     ],
   ])("503 with the reason when %s", async (_, options, name, message) => {
     const response = await fetch(`${await serve(options)}/readyz`);
@@ -104,6 +131,19 @@ describe("/healthz and /readyz", () => {
     };
     const failed = checks.filter((check) => !check.ok);
     expect(failed).toEqual([{ name, ok: false, message: expect.stringContaining(message) }]);
+  });
+});
+
+describe("what is no reason not to be ready", () => {
+  test.each([
+    ["a listener that is down: it polls", { listenerMode: "polling" as const }],
+    [
+      "a loop that sleeps for long because it was told to",
+      { pollIntervalMs: 60_000, lastLookAt: new Date(Date.now() - 70_000) },
+    ],
+  ])("%s", async (_, over) => {
+    const response = await fetch(`${await serve({ stats: () => wellStats(over) })}/readyz`);
+    expect(response.status).toBe(200);
   });
 });
 
@@ -154,7 +194,7 @@ describe("requests", () => {
     const render = async () => {
       throw new Error("inner details");
     };
-    const url = await serve({ metrics: { render, contentType: "text/plain", inFlight: () => undefined } });
+    const url = await serve({ metrics: { render, contentType: "text/plain" } });
     const response = await fetch(`${url}/metrics`);
     expect(response.status).toBe(500);
     expect(await response.text()).not.toContain("inner details");

@@ -480,7 +480,7 @@ describe("the machinery", () => {
 
   test("all that /metrics shows comes in one statement, with nothing configured as well", async () => {
     const empty = await callOne<Record<string, unknown>>(on, "read_metrics");
-    expect(empty).toMatchObject({ depth: null, limits: null, budgets: null, workers: null, last_hour: null });
+    expect(empty).toMatchObject({ depth: [], limits: [], budgets: [], workers: [], last_hour: [] });
     await database.query(
       "select llmq.configure_agent('a', daily_budget_usd => 0), llmq.configure_agent('b', daily_budget_usd => 3)",
     );

@@ -3,6 +3,7 @@ import { createMetrics } from "../../../src/http/metrics.ts";
 import { createHttpServer } from "../../../src/http/server.ts";
 import { createLogger } from "../../../src/logger.ts";
 import type { TestDatabase } from "../../support/database.ts";
+import { wellStats } from "../stats.ts";
 
 export type Served = {
   url: string;
@@ -47,7 +48,7 @@ export async function serveDashboard(database: TestDatabase, options: ServeOptio
     token: options.token ?? null,
     pool,
     metrics: createMetrics(),
-    stats: () => ({ workerId: "w", inFlight: 0, unstored: 0, listenerMode: "off", lastClaimAt: null }),
+    stats: () => wellStats(),
     dashboard,
     logger,
   });
