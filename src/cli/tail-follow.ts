@@ -6,7 +6,8 @@
  * Each look takes a transaction number. When all numbers below that of an earlier look have ended, the horizon
  * moves to the time of that look: `finished_at` is read after its transaction got a number
  * (llmq.finish_requests), so whatever finished before that time is visible by now. That holds for any length of
- * transaction, for subtransactions and for prepared ones; it asks of the server's clock that it is not set back.
+ * transaction and for subtransactions (a finish notifies, so it cannot be prepared); it asks of the server's clock that
+ * it is not set back.
  * The highest number of a snapshot would not do: those in progress may be above it.
  */
 import type { Pool } from "pg";

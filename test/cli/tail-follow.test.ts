@@ -101,21 +101,6 @@ describe("what commits late", () => {
     expect(await look(follower)).toEqual([b]);
     expect(await look(follower)).toEqual([]);
   });
-
-  test("a prepared transaction is waited for as well", async ({ skip }) => {
-    const [row] = await database.query("select current_setting('max_prepared_transactions')::int as n");
-    if (row?.n === 0) skip("max_prepared_transactions is 0");
-    const [early = "", other = ""] = await submit(2);
-    const follower = await followFinished(pool, {}, 0);
-    const client = await begin();
-    await finish([early], client);
-    await client.query("prepare transaction 'late'");
-    await finish([other]);
-    expect(await look(follower)).toEqual([other]);
-    expect(await look(follower)).toEqual([]);
-    await client.query("commit prepared 'late'");
-    expect(await look(follower)).toEqual([early]);
-  });
 });
 
 test("more than a page that finished in the same microsecond is told once, in full", async () => {
