@@ -103,6 +103,7 @@
 --!include views/lane_meters.sql
 --!include internal/meter_use.sql
 --!include internal/estimate_input_tokens.sql
+--!include internal/token_habits.sql
 --!include internal/expected_tokens.sql
 --!include internal/agent_spent.sql
 --!include internal/starts_per_minute.sql

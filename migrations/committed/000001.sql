@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:bf34012b7f3468d4ac08d068f20a6963126b1c53
+--! Hash: sha1:dab0bfc75be40772ebdb5057bec9e533aa5e20ef
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -641,10 +641,9 @@ create table llmq.results (
 ) partition by range (id);
 create table llmq.results_default partition of llmq.results default;
 
--- Retention, and what happened in the last hour, week or month: the columns that views sum up come along, so that
--- they read this and not the answers.
-create index results_by_finished on llmq.results (finished_at)
-  include (agent_id, status, model, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd);
+-- Retention, and what happened in the last hour or week: whose requests ended, and how, come along, so that counting
+-- them does not read the answers. Tokens and cost do not: they would be a hundredth of all that a request writes.
+create index results_by_finished on llmq.results (finished_at) include (agent_id, status);
 -- What failed lately.
 create index results_failed on llmq.results (finished_at)
   where status = 'failed';
@@ -2968,22 +2967,32 @@ as $$
 $$;
 comment on function llmq.estimate_input_tokens(jsonb, jsonb, jsonb) is 'Internal: tokens of a prompt by its size, before the model''s own factor.';
 --! EndIncluded internal/estimate_input_tokens.sql
+--! Included internal/token_habits.sql
+create function llmq.token_habits(lane int, out input_factor double precision, out usual_output int)
+language sql stable
+as $$
+  select coalesce(e.input_factor, 1), coalesce(ceil(e.output_p90), m.max_output_tokens, 1000)::int
+  from (select 1) as one
+  left join llmq.models as m on m.lane = token_habits.lane
+  left join llmq.token_estimates as e on e.lane = token_habits.lane
+$$;
+comment on function llmq.token_habits(int) is 'Internal: how a model turns prompts into tokens, and how long its answers are.';
+--! EndIncluded internal/token_habits.sql
 --! Included internal/expected_tokens.sql
--- What a call will take from the limits, on the safe side: five percent above what prompts of this size took,
--- and an answer as long as max_tokens allows or, without it, as nine of ten are. Plain SQL, so that it becomes part
--- of the query around it.
-create function llmq.expected_tokens(request_id uuid, lane int) returns table (input_tokens int, output_tokens int)
+-- What a call will take from the limits, on the safe side: five percent above what prompts of this size took, and an
+-- answer as long as max_tokens allows or, without it, as nine of ten are (llmq.token_habits, read once for a whole
+-- claim). Plain SQL, so that it becomes part of the query around it.
+create function llmq.expected_tokens(request_id uuid, input_factor double precision, usual_output int)
+returns table (input_tokens int, output_tokens int)
 language sql stable
 as $$
   select
-    least(ceil(1.05 * coalesce(e.input_factor, 1) * llmq.estimate_input_tokens(r.messages, r.tools, r.response_schema)), 2000000000)::int,
-    coalesce((r.settings ->> 'max_tokens')::numeric, ceil(e.output_p90), m.max_output_tokens, 1000)::int
+    least(ceil(1.05 * expected_tokens.input_factor * llmq.estimate_input_tokens(r.messages, r.tools, r.response_schema)), 2000000000)::int,
+    coalesce((r.settings ->> 'max_tokens')::numeric, expected_tokens.usual_output)::int
   from llmq.requests as r
-  left join llmq.models as m on m.lane = expected_tokens.lane
-  left join llmq.token_estimates as e on e.lane = expected_tokens.lane
   where r.id = request_id
 $$;
-comment on function llmq.expected_tokens(uuid, int) is 'Internal: tokens that a call for this request reserves in this lane.';
+comment on function llmq.expected_tokens(uuid, double precision, int) is 'Internal: tokens that a call for this request reserves.';
 --! EndIncluded internal/expected_tokens.sql
 --! Included internal/agent_spent.sql
 create function llmq.agent_spent(agent_id text, period text) returns numeric
@@ -3108,7 +3117,8 @@ begin
     select m.*, u.input_tokens, u.output_tokens, e.input_tokens as own_input, e.output_tokens as own_output
     from llmq.lane_meters as m
     cross join lateral llmq.meter_use(m.meter, m.lanes, v_now) as u
-    cross join lateral llmq.expected_tokens(waiting.id, waiting.lane) as e
+    cross join lateral llmq.token_habits(waiting.lane) as h
+    cross join lateral llmq.expected_tokens(waiting.id, h.input_factor, h.usual_output) as e
     where m.lane = waiting.lane
       and num_nonnulls(m.input_tokens_per_minute, m.output_tokens_per_minute, m.tokens_per_minute) > 0
   loop
@@ -3516,7 +3526,7 @@ begin
   if v_agent.max_concurrency is not null then
     select u.oldest_start into v_from
     from llmq.agent_usage as u
-    where u.agent_id = agent_room.agent_id and u.oldest_start is not null
+    where u.agent_id = agent_room.agent_id and not u.compact and u.oldest_start is not null
     order by u.at desc
     limit 1;
     -- Ordered, so that no other index will do: queue_of_agent, too, finds them, behind all the dead ones.
@@ -3638,6 +3648,7 @@ declare
   v_counts_tokens boolean := num_nonnulls(room.input_tokens, room.output_tokens, room.tokens) > 0;
   v_now           timestamptz := clock_timestamp();
   v_model         text := (select m.name from llmq.models as m where m.lane = admit_requests.lane);
+  v_habits        record;
   v_routes_paused boolean := exists (select from llmq.routes as r where r.paused);
   v_in_used       bigint := 0;
   v_out_used      bigint := 0;
@@ -3656,6 +3667,7 @@ begin
   limited := '{}';
   agents := '{}';
   handled := 0;
+  select h.* into v_habits from llmq.token_habits(lane) as h;
   for v_row in
     select
       q.held, q.id, q.agent_id, q.complexity, q.task_type, q.pinned, q.share_key, q.shares,
@@ -3668,7 +3680,7 @@ begin
       on a.agent_id = q.agent_id
       and (a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null)
     cross join lateral (select num_nonnulls(a.daily_budget_usd, a.monthly_budget_usd) > 0 as budgeted) as b
-    left join lateral llmq.expected_tokens(q.id, admit_requests.lane) as t on v_counts_tokens or b.budgeted
+    left join lateral llmq.expected_tokens(q.id, v_habits.input_factor, v_habits.usual_output) as t on v_counts_tokens or b.budgeted
     left join lateral llmq.price_at(v_model, v_now, t.input_tokens) as p on b.budgeted
     order by c.place
   loop
@@ -3793,8 +3805,10 @@ as $$
   select
     q.agent_id, q.started_at, coalesce(sum(q.reserved_usd), 0),
     case when bool_or(q.agent_limited) then least((agents -> q.agent_id ->> 'oldest')::timestamptz, q.started_at) end
-  from llmq.queue as q
-  where q.id = any (request_ids) and (q.reserved_usd is not null or q.agent_limited)
+  from unnest(request_ids) as i (id)
+  -- Row by row: grouped by agent, a plan made on an empty queue would read all of it in the order of agents.
+  cross join lateral (select w.* from llmq.queue as w where w.id = i.id offset 0) as q
+  where q.reserved_usd is not null or q.agent_limited
   group by q.agent_id, q.started_at
 $$;
 comment on function llmq.note_agents(uuid[], jsonb) is 'Internal: writes llmq.agent_usage for calls that a claim begins.';
@@ -4199,7 +4213,8 @@ begin
     order by u.lane
   loop
     insert into llmq.token_estimates (lane) values (v_seen.lane) on conflict do nothing;
-    -- Skipped while another batch teaches it: an estimate is not worth a wait.
+    -- Skipped while another batch teaches it, for an estimate is not worth a wait; and once it is good, for two
+    -- seconds: under a long transaction every claim reads through all versions of this row.
     update llmq.token_estimates as e
     set input_factor = least(20, greatest(0.05, e.input_factor * (
           1 + least(0.5, v_seen.calls / least(100.0, e.samples + v_seen.calls)) * (v_seen.input_tokens / v_seen.expected - 1)
@@ -4210,7 +4225,12 @@ begin
         end),
         samples = e.samples + v_seen.calls,
         updated_at = clock_timestamp()
-    where e.lane = any (array(select w.lane from llmq.token_estimates as w where w.lane = v_seen.lane for update skip locked));
+    where e.lane = any (array(
+      select w.lane
+      from llmq.token_estimates as w
+      where w.lane = v_seen.lane and (w.samples < 100 or w.updated_at < clock_timestamp() - interval '2 seconds')
+      for update skip locked
+    ));
   end loop;
 end
 $$;

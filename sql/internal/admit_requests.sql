@@ -31,6 +31,7 @@ declare
   v_counts_tokens boolean := num_nonnulls(room.input_tokens, room.output_tokens, room.tokens) > 0;
   v_now           timestamptz := clock_timestamp();
   v_model         text := (select m.name from llmq.models as m where m.lane = admit_requests.lane);
+  v_habits        record;
   v_routes_paused boolean := exists (select from llmq.routes as r where r.paused);
   v_in_used       bigint := 0;
   v_out_used      bigint := 0;
@@ -49,6 +50,7 @@ begin
   limited := '{}';
   agents := '{}';
   handled := 0;
+  select h.* into v_habits from llmq.token_habits(lane) as h;
   for v_row in
     select
       q.held, q.id, q.agent_id, q.complexity, q.task_type, q.pinned, q.share_key, q.shares,
@@ -61,7 +63,7 @@ begin
       on a.agent_id = q.agent_id
       and (a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null)
     cross join lateral (select num_nonnulls(a.daily_budget_usd, a.monthly_budget_usd) > 0 as budgeted) as b
-    left join lateral llmq.expected_tokens(q.id, admit_requests.lane) as t on v_counts_tokens or b.budgeted
+    left join lateral llmq.expected_tokens(q.id, v_habits.input_factor, v_habits.usual_output) as t on v_counts_tokens or b.budgeted
     left join lateral llmq.price_at(v_model, v_now, t.input_tokens) as p on b.budgeted
     order by c.place
   loop

@@ -37,7 +37,7 @@ begin
   if v_agent.max_concurrency is not null then
     select u.oldest_start into v_from
     from llmq.agent_usage as u
-    where u.agent_id = agent_room.agent_id and u.oldest_start is not null
+    where u.agent_id = agent_room.agent_id and not u.compact and u.oldest_start is not null
     order by u.at desc
     limit 1;
     -- Ordered, so that no other index will do: queue_of_agent, too, finds them, behind all the dead ones.

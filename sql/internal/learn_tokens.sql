@@ -21,7 +21,8 @@ begin
     order by u.lane
   loop
     insert into llmq.token_estimates (lane) values (v_seen.lane) on conflict do nothing;
-    -- Skipped while another batch teaches it: an estimate is not worth a wait.
+    -- Skipped while another batch teaches it, for an estimate is not worth a wait; and once it is good, for two
+    -- seconds: under a long transaction every claim reads through all versions of this row.
     update llmq.token_estimates as e
     set input_factor = least(20, greatest(0.05, e.input_factor * (
           1 + least(0.5, v_seen.calls / least(100.0, e.samples + v_seen.calls)) * (v_seen.input_tokens / v_seen.expected - 1)
@@ -32,7 +33,12 @@ begin
         end),
         samples = e.samples + v_seen.calls,
         updated_at = clock_timestamp()
-    where e.lane = any (array(select w.lane from llmq.token_estimates as w where w.lane = v_seen.lane for update skip locked));
+    where e.lane = any (array(
+      select w.lane
+      from llmq.token_estimates as w
+      where w.lane = v_seen.lane and (w.samples < 100 or w.updated_at < clock_timestamp() - interval '2 seconds')
+      for update skip locked
+    ));
   end loop;
 end
 $$;

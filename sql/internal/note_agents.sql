@@ -7,8 +7,10 @@ as $$
   select
     q.agent_id, q.started_at, coalesce(sum(q.reserved_usd), 0),
     case when bool_or(q.agent_limited) then least((agents -> q.agent_id ->> 'oldest')::timestamptz, q.started_at) end
-  from llmq.queue as q
-  where q.id = any (request_ids) and (q.reserved_usd is not null or q.agent_limited)
+  from unnest(request_ids) as i (id)
+  -- Row by row: grouped by agent, a plan made on an empty queue would read all of it in the order of agents.
+  cross join lateral (select w.* from llmq.queue as w where w.id = i.id offset 0) as q
+  where q.reserved_usd is not null or q.agent_limited
   group by q.agent_id, q.started_at
 $$;
 comment on function llmq.note_agents(uuid[], jsonb) is 'Internal: writes llmq.agent_usage for calls that a claim begins.';

@@ -65,7 +65,8 @@ begin
     select m.*, u.input_tokens, u.output_tokens, e.input_tokens as own_input, e.output_tokens as own_output
     from llmq.lane_meters as m
     cross join lateral llmq.meter_use(m.meter, m.lanes, v_now) as u
-    cross join lateral llmq.expected_tokens(waiting.id, waiting.lane) as e
+    cross join lateral llmq.token_habits(waiting.lane) as h
+    cross join lateral llmq.expected_tokens(waiting.id, h.input_factor, h.usual_output) as e
     where m.lane = waiting.lane
       and num_nonnulls(m.input_tokens_per_minute, m.output_tokens_per_minute, m.tokens_per_minute) > 0
   loop
