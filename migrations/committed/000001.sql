@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:dab0bfc75be40772ebdb5057bec9e533aa5e20ef
+--! Hash: sha1:bdd6d2d723f861b9d853e948e2ffaac837e7a058
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -3849,16 +3849,17 @@ set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
-  v_now     timestamptz;
-  v_worker  uuid := worker_id;
-  v_guarded boolean;
-  v_lane    record;
-  v_room    llmq.lane_room;
-  v_want    bigint;
-  v_found   record;
-  v_admit   record;
-  v_looked  boolean;
-  v_ids     uuid[] := '{}';
+  v_now       timestamptz;
+  v_worker    uuid := worker_id;
+  v_any_agent boolean;
+  v_any_route boolean;
+  v_lane      record;
+  v_room      llmq.lane_room;
+  v_want      bigint;
+  v_found     record;
+  v_admit     record;
+  v_looked    boolean;
+  v_ids       uuid[] := '{}';
 begin
   if max_requests is null or max_requests not between 1 and 1000 then
     raise exception using errcode = 'LQ001', message = 'max_requests must be between 1 and 1000',
@@ -3872,10 +3873,11 @@ begin
   end if;
 
   perform llmq.promote_waiting();
-  v_guarded := exists (
+  v_any_agent := exists (
     select from llmq.agents as a
     where a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null
-  ) or exists (select from llmq.routes as r where r.paused);
+  );
+  v_any_route := exists (select from llmq.routes as r where r.paused);
 
   for v_lane in
     select
@@ -3915,9 +3917,9 @@ begin
       v_want := least(max_requests - cardinality(v_ids), v_room.requests);
       exit when v_want <= 0;
       with picked as materialized (
-        select r.id, r.tag, r.share_key
+        select r.id, r.tag, r.agent_id, r.share_key
         from (
-          select q.id, q.tag, q.share_key
+          select q.id, q.tag, q.agent_id, q.share_key
           from llmq.queue as q
           where q.lane = v_lane.lane and q.priority = v_lane.priority and q.status = 'pending' and q.tag is not null
             and q.tag >= v_lane.scan
@@ -3928,12 +3930,18 @@ begin
         ) as r
         limit case when v_round = 1 then v_want else greatest(v_want, 200) end
       )
-      select array_agg(k.id) as ids, bool_or(k.share_key is not null) as shared, max(k.tag) as last_tag
+      select
+        array_agg(k.id) as ids, bool_or(k.share_key is not null) as shared,
+        bool_or(v_any_agent and exists (
+          select from llmq.agents as a
+          where a.agent_id = k.agent_id
+            and (a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null)
+        )) as limited
       into v_found
       from picked as k;
       exit when v_found.ids is null;
 
-      v_looked := v_guarded or v_found.shared
+      v_looked := v_any_route or v_found.limited or v_found.shared
         or num_nonnulls(v_room.input_tokens, v_room.output_tokens, v_room.tokens) > 0;
       if v_looked then
         select a.* into v_admit from llmq.admit_requests(v_found.ids, v_lane.lane, v_room, v_want) as a;
