@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:bdd6d2d723f861b9d853e948e2ffaac837e7a058
+--! Hash: sha1:ecb00c936ba0860963c4c09ac63d070ea81934cb
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -641,9 +641,10 @@ create table llmq.results (
 ) partition by range (id);
 create table llmq.results_default partition of llmq.results default;
 
--- Retention, and what happened in the last hour or week: whose requests ended, and how, come along, so that counting
--- them does not read the answers. Tokens and cost do not: they would be a hundredth of all that a request writes.
-create index results_by_finished on llmq.results (finished_at) include (agent_id, status);
+-- Retention, and what happened in the last hour, week or month: the columns that views sum up come along, so that
+-- they read this and not the answers.
+create index results_by_finished on llmq.results (finished_at)
+  include (agent_id, status, model, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd);
 -- What failed lately.
 create index results_failed on llmq.results (finished_at)
   where status = 'failed';

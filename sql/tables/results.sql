@@ -40,9 +40,10 @@ create table llmq.results (
 ) partition by range (id);
 create table llmq.results_default partition of llmq.results default;
 
--- Retention, and what happened in the last hour or week: whose requests ended, and how, come along, so that counting
--- them does not read the answers. Tokens and cost do not: they would be a hundredth of all that a request writes.
-create index results_by_finished on llmq.results (finished_at) include (agent_id, status);
+-- Retention, and what happened in the last hour, week or month: the columns that views sum up come along, so that
+-- they read this and not the answers.
+create index results_by_finished on llmq.results (finished_at)
+  include (agent_id, status, model, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd);
 -- What failed lately.
 create index results_failed on llmq.results (finished_at)
   where status = 'failed';
