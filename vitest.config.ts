@@ -9,6 +9,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000 } },
     teardownTimeout: 60_000,
     // A machine that stalls must not block a landing; the report marks a test that passed only the second time.
     retry: process.env.CI ? 1 : 0,
