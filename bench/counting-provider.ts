@@ -1,6 +1,6 @@
 /**
  * A provider that keeps count, in a process of its own: what arrived in any rolling minute, by its own clock. Speaks
- * OpenAI's format; prints its port; GET /arrivals gives [[milliseconds, tokens], ...]; ends with its parent.
+ * OpenAI's format; prints its port; GET / gives [[milliseconds, input tokens, output tokens], ...]; ends with its parent.
  *
  * Tokens are what it would bill: four characters of prompt each, and as many of answer as the prompt's "words:" says.
  * Three of a hundred calls end with status 500, after their work was done.
@@ -11,7 +11,7 @@ import type { AddressInfo } from "node:net";
 const LATENCY_MS = [200, 900] as const;
 const FAILING = 0.03;
 
-const arrivals: [number, number][] = [];
+const arrivals: [at: number, input: number, output: number][] = [];
 
 function answer(body: string) {
   const request = JSON.parse(body) as { messages: { content: string }[]; max_tokens?: number };
@@ -19,7 +19,7 @@ function answer(body: string) {
   const asked = Number(/words: (\d+)/.exec(prompt)?.[1] ?? 10);
   const promptTokens = Math.ceil(prompt.length / 4);
   const completionTokens = Math.min(asked, request.max_tokens ?? asked);
-  arrivals.push([Date.now(), promptTokens + completionTokens]);
+  arrivals.push([Date.now(), promptTokens, completionTokens]);
   return {
     id: "chatcmpl-0",
     object: "chat.completion",

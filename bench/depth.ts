@@ -1,4 +1,4 @@
-/** A claim of 50 with 1,000,000 waiting beside one with nothing behind it. */
+/** A claim of 50 with 1,000,000 of 10,000 agents waiting beside one with nothing behind it, and one that finds nothing. */
 import type pg from "pg";
 import type { Benchmark, Figure } from "./benchmark.ts";
 import { createLlmqSide, fill, type Side } from "./sides.ts";
@@ -6,6 +6,7 @@ import { median } from "./statistics.ts";
 
 const SIZE = 50;
 const REAL = 10_000;
+const AGENTS = 10_000;
 
 /**
  * The backlog: what is claimed was submitted as ever, what stands behind it is copied within the tables, with
@@ -15,16 +16,20 @@ async function fillDeep(side: Side, client: pg.Client, count: number): Promise<v
   await fill(side, client, REAL);
   await client.query("select llmq.promote_waiting(10000, true)");
   await client.query(
-    "create temporary table copies as select q.id as old_id, q.tag, row_number() over (order by q.id) as n from llmq.queue as q",
+    "update llmq.queue as q set agent_id = 'agent-' || n.n from (select o.id, row_number() over () % $1 as n from llmq.queue as o) as n where n.id = q.id",
+    [AGENTS],
+  );
+  await client.query(
+    "create temporary table copies as select q.id as old_id, q.tag, q.agent_id, row_number() over (order by q.id) as n from llmq.queue as q",
   );
   await client.query(
     `create temporary table copied as
-     select llmq.uuid_v7() as id, c.old_id, c.tag + turn * (select max(tag) from copies) as tag
+     select llmq.uuid_v7() as id, c.old_id, c.agent_id, c.tag + turn * (select max(tag) from copies) as tag
      from generate_series(1, $1::int) as turn cross join copies as c`.replace("$1", String(count / REAL)),
   );
   await client.query(
     `insert into llmq.requests (id, agent_id, task_type, complexity, messages, context, settings, priority, max_attempts)
-     select c.id, 'agent-' || (random() * 9)::int, 'summary', 'medium', '[{"role": "user", "content": "Hello"}]', '{}', '{}', 0, 8
+     select c.id, c.agent_id, 'summary', 'medium', '[{"role": "user", "content": "Hello"}]', '{}', '{}', 0, 8
      from copied as c`,
   );
   await client.query(
@@ -35,12 +40,12 @@ async function fillDeep(side: Side, client: pg.Client, count: number): Promise<v
   await client.query("vacuum (analyze) llmq.queue, llmq.requests");
 }
 
-async function timedClaim(side: Side, client: pg.Client): Promise<number> {
+async function timedClaim(side: Side, client: pg.Client, expected: number): Promise<number> {
   const startedAt = performance.now();
   const taken = await side.take(client, SIZE);
   const milliseconds = performance.now() - startedAt;
-  if (taken.length !== SIZE) throw new Error(`a claim gave ${taken.length} requests`);
-  await side.finish(client, taken);
+  if (taken.length !== expected) throw new Error(`a claim gave ${taken.length} requests`);
+  if (expected > 0) await side.finish(client, taken);
   return milliseconds;
 }
 
@@ -54,23 +59,32 @@ export const claimDepth: Benchmark = {
     progress(`filling a queue with ${count} requests`);
     await fillDeep(deepSide, deepClient, count);
     await deepClient.query("checkpoint");
-    const times = { shallow: [] as number[], deep: [] as number[] };
+    const times = { empty: [] as number[], shallow: [] as number[], deep: [] as number[] };
     for (let claim = 0; claim < REAL / SIZE; claim++) {
+      times.empty.push(await timedClaim(shallowSide, shallowClient, 0));
       await fill(shallowSide, shallowClient, SIZE);
-      times.shallow.push(await timedClaim(shallowSide, shallowClient));
-      times.deep.push(await timedClaim(deepSide, deepClient));
+      times.shallow.push(await timedClaim(shallowSide, shallowClient, SIZE));
+      times.deep.push(await timedClaim(deepSide, deepClient, SIZE));
     }
     await shallow.drop();
     await deep.drop();
     const [llmq, peer] = [median(times.deep), median(times.shallow)];
     return [
       {
-        name: `claim of ${SIZE} with ${count.toLocaleString("en")} waiting, p50`,
+        name: `claim of ${SIZE} with ${count.toLocaleString("en")} of ${AGENTS.toLocaleString("en")} agents waiting, p50`,
         unit: "ms",
         llmq,
         peer: { name: `llmq with ${SIZE} waiting`, value: peer },
         ratio: llmq / peer,
         target: { of: "ratio", atMost: 1.5 },
+      },
+      {
+        name: "claim that finds nothing, p50",
+        unit: "ms",
+        llmq: median(times.empty),
+        peer: null,
+        ratio: null,
+        target: { of: "llmq", atMost: 2 },
       },
     ];
   },

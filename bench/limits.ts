@@ -1,6 +1,6 @@
 /**
- * Whether limits hold, and whether they are used: four orchestrators as processes of their own, one model at 600
- * requests and 60,000 tokens a minute, a backlog all the time, and a provider that counts by its own clock.
+ * Whether limits hold, and whether they are used: four orchestrators as processes of their own, one model, a backlog
+ * all the time, and a provider that counts by its own clock. Once for each kind of limit that is the tightest.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,15 +14,45 @@ import type { BenchDatabase } from "./server.ts";
 
 const ORCHESTRATORS = 4;
 const WINDOW_MS = 60_000;
-const LIMITS = { requests: 600, tokens: 60_000 };
 
-type Arrival = [at: number, tokens: number];
-/** `tokens` of an average call: below 100 the requests are the tighter limit, above it the tokens. */
-type Load = { name: "requests" | "tokens"; promptLength: number; answerTokens: [from: number, to: number] };
+type Arrival = [at: number, input: number, output: number];
+
+/** What is limited, by the argument of llmq.configure_model, and how much of it an arrival takes. */
+const METERS = {
+  requests: { argument: "requests_per_minute", of: () => 1 },
+  tokens: { argument: "tokens_per_minute", of: ([, input, output]: Arrival) => input + output },
+  "input tokens": { argument: "input_tokens_per_minute", of: ([, input]: Arrival) => input },
+  "output tokens": { argument: "output_tokens_per_minute", of: ([, , output]: Arrival) => output },
+} as const;
+type Meter = keyof typeof METERS;
+
+type Load = {
+  limits: Partial<Record<Meter, number>>;
+  /** The limit that the calls below reach first. */
+  tightest: Meter;
+  promptLength: number;
+  answerTokens: [from: number, to: number];
+};
 
 const LOADS: Load[] = [
-  { name: "requests", promptLength: 120, answerTokens: [5, 25] },
-  { name: "tokens", promptLength: 600, answerTokens: [20, 400] },
+  {
+    limits: { requests: 600, tokens: 60_000 },
+    tightest: "requests",
+    promptLength: 120,
+    answerTokens: [5, 25],
+  },
+  {
+    limits: { requests: 600, tokens: 60_000 },
+    tightest: "tokens",
+    promptLength: 600,
+    answerTokens: [20, 400],
+  },
+  {
+    limits: { requests: 600, "input tokens": 60_000, "output tokens": 40_000 },
+    tightest: "output tokens",
+    promptLength: 600,
+    answerTokens: [20, 400],
+  },
 ];
 
 export const limits: Benchmark = {
@@ -36,13 +66,13 @@ export const limits: Benchmark = {
 
 async function underLoad({ server, quick, progress }: BenchContext, load: Load): Promise<Figure[]> {
   // The first minute fills the window; what is used is measured behind it.
-  const seconds = quick ? 100 : 240;
+  const seconds = quick ? 100 : 180;
   const database = await server.createDatabase();
   const client = await database.connect();
   const provider = await startChild("./counting-provider.ts");
-  await configure(client, provider.port);
-  await submitBacklog(client, load, Math.ceil((seconds / 60 + 1.5) * LIMITS.requests));
-  progress(`${ORCHESTRATORS} orchestrators for ${seconds} s, ${load.name} being the tighter limit`);
+  await configure(client, load, provider.port);
+  await submitBacklog(client, load, Math.ceil((seconds / 60 + 1.5) * (load.limits.requests ?? 0)));
+  progress(`${ORCHESTRATORS} orchestrators for ${seconds} s, ${load.tightest} being the tightest limit`);
   const orchestrators = Array.from({ length: ORCHESTRATORS }, () => startOrchestrator(database));
   await sleep(seconds * 1000);
   await Promise.all(orchestrators.map(stop));
@@ -51,35 +81,26 @@ async function underLoad({ server, quick, progress }: BenchContext, load: Load):
   provider.end();
   await database.drop();
 
-  const amount = ([, tokens]: Arrival) => (load.name === "requests" ? 1 : tokens);
-  const other = ([, tokens]: Arrival) => (load.name === "requests" ? tokens : 1);
-  const otherName = load.name === "requests" ? "tokens" : "requests";
-  const limit = LIMITS[load.name];
-  return [
-    held(`${load.name} in any 60 s at most, ${load.name} being tighter`, most(arrivals, amount), limit),
-    held(
-      `${otherName} in any 60 s at most, ${load.name} being tighter`,
-      most(arrivals, other),
-      LIMITS[otherName],
-    ),
-    {
-      name: `${load.name} used per minute, with a backlog`,
-      unit: load.name,
-      llmq: used(arrivals, amount, seconds),
-      peer: { name: "limit", value: limit },
-      ratio: used(arrivals, amount, seconds) / limit,
-      target: { of: "ratio", atLeast: 0.95 },
-    },
-  ];
+  const entries = Object.entries(load.limits) as [Meter, number][];
+  const figures = entries.map(([meter, limit]) =>
+    figure(`${meter} in any 60 s at most, ${load.tightest} being tightest`, most(arrivals, meter), limit, {
+      of: "ratio",
+      atMost: 1,
+    }),
+  );
+  const name = `${load.tightest} used per minute, with a backlog`;
+  const limit = load.limits[load.tightest] ?? 0;
+  const target = { of: "ratio", atLeast: 0.95 } as const;
+  return [...figures, figure(name, used(arrivals, load.tightest, seconds), limit, target)];
 }
 
-function held(name: string, value: number, limit: number): Figure {
-  const target = { of: "ratio", atMost: 1 } as const;
+function figure(name: string, value: number, limit: number, target: Figure["target"]): Figure {
   return { name, unit: "", llmq: value, peer: { name: "limit", value: limit }, ratio: value / limit, target };
 }
 
 /** The most in any window of a minute that begins with an arrival. */
-function most(arrivals: Arrival[], amount: (arrival: Arrival) => number): number {
+function most(arrivals: Arrival[], meter: Meter): number {
+  const amount = METERS[meter].of;
   let end = 0;
   let sum = 0;
   let highest = 0;
@@ -95,24 +116,24 @@ function most(arrivals: Arrival[], amount: (arrival: Arrival) => number): number
 }
 
 /** What the last minute used, looked at every second from the end of the first minute on; the mean. */
-function used(arrivals: Arrival[], amount: (arrival: Arrival) => number, seconds: number): number {
+function used(arrivals: Arrival[], meter: Meter, seconds: number): number {
   const first = arrivals[0]?.[0] ?? 0;
   const sums: number[] = [];
   for (let at = first + WINDOW_MS; at < first + (seconds - 5) * 1000; at += 1000) {
     const window = arrivals.filter(([arrivedAt]) => arrivedAt > at - WINDOW_MS && arrivedAt <= at);
-    sums.push(window.reduce((sum, arrival) => sum + amount(arrival), 0));
+    sums.push(window.reduce((sum, arrival) => sum + METERS[meter].of(arrival), 0));
   }
   return sums.reduce((sum, value) => sum + value, 0) / sums.length;
 }
 
-async function configure(client: pg.Client, port: number): Promise<void> {
+async function configure(client: pg.Client, { limits: values }: Load, port: number): Promise<void> {
   await client.query("select llmq.configure_provider('counting', 'openai-compatible', $1)", [
     `http://127.0.0.1:${port}/v1`,
   ]);
-  await client.query(
-    "select llmq.configure_model('counting', 'counting', requests_per_minute => $1, tokens_per_minute => $2)",
-    [LIMITS.requests, LIMITS.tokens],
+  const limited = Object.entries(values).map(
+    ([meter, limit]) => `${METERS[meter as Meter].argument} => ${limit}`,
   );
+  await client.query(`select llmq.configure_model('counting', 'counting', ${limited.join(", ")})`);
   await client.query("select llmq.configure_route('*', array['counting'])");
 }
 
