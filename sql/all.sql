@@ -86,10 +86,10 @@
 --!include internal/reserve_idempotency_key.sql
 --!include internal/next_tag.sql
 --!include internal/copy_to_pgmq.sql
+--!include internal/wake_orchestrators.sql
 --!include internal/enqueue.sql
 --!include client/submit_llm_request.sql
 --!include client/submit_llm_requests.sql
---!include triggers/wake_orchestrators.sql
 
 -- Reading and waiting
 --!include internal/raise_not_found.sql

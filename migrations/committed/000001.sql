@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:ecb00c936ba0860963c4c09ac63d070ea81934cb
+--! Hash: sha1:fff832e4342e518e80135abd80eeb148650f5e2e
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -359,21 +359,29 @@ comment on column llmq.routes.paused is 'Nothing is claimed that is routed by th
 --! Included tables/entrances.sql
 -- Where requests come in: what a submit has to know of routes, models and settings, found by one key. To look
 -- it up where it is configured took a fifth of a submit. Kept by llmq.compile_entrances().
+--
+-- The row * says which task types have rows of their own: to ask for both at once and sort them takes longer
+-- than all the rest of the look-up.
 create table llmq.entrances (
   kind         text not null,
   name         text not null,
-  model        text not null,
+  model        text,
   lane         integer,
   max_attempts integer,
   pgmq_payload text,
   refuse_above integer,
+  own_routes   text[],
+  agents       boolean not null,
   primary key (kind, name)
 );
 comment on table llmq.entrances is 'Internal: compiled from llmq.routes, llmq.models and llmq.settings whenever one of them is changed. Edit those.';
 comment on column llmq.entrances.kind is 'simple, medium or complex: a routed request; model: one that names its model.';
 comment on column llmq.entrances.name is 'Task type, * for all that have no row of their own; or the model.';
+comment on column llmq.entrances.model is 'First of the route; null: there is no route.';
 comment on column llmq.entrances.lane is 'Null: the route begins with a model that is not configured.';
 comment on column llmq.entrances.pgmq_payload is 'What is copied to pgmq; null: nothing.';
+comment on column llmq.entrances.own_routes is 'In the rows *: task types that have a row of their own; null: none.';
+comment on column llmq.entrances.agents is 'Whether an agent with a weight or an owner was ever configured: then submits look for theirs.';
 --! EndIncluded tables/entrances.sql
 --! Included tables/agents.sql
 create table llmq.agents (
@@ -527,10 +535,10 @@ create table llmq.queue (
   error_type     text,
   error_message  varchar(300),
   constraint queue_pkey primary key (id),
-  -- Few and short ones: each costs a submit 5 to 10 microseconds, by its length (see types.sql). The view prunes by the first.
-  constraint queue_status check (status in ('pending', 'processing')),
-  constraint queue_processing_is_held check (
-    num_nonnulls(claim_id, worker_id) = case status when 'processing' then 2 else 0 end
+  -- One and no more: it costs a submit 7 microseconds, by its length (see types.sql). The view prunes by it.
+  constraint queue_status check (
+    status = 'pending' and claim_id is null and worker_id is null
+    or status = 'processing' and claim_id is not null and worker_id is not null
   )
 ) with (
   fillfactor = 45,
@@ -2107,34 +2115,54 @@ $$;
 comment on function llmq.check_request is 'Internal: checks one request; true, or LQ001 (invalid), LQ006 (reply_to).';
 --! EndIncluded internal/check_request.sql
 --! Included internal/request_facts.sql
--- All that the database knows about a new request, in one statement: three look-ups cost less than the start
--- of a second. Plain SQL, so that the planner puts it into the statement that asks. No row: no entrance.
-create function llmq.request_facts(
-  agent_id text, task_type text, complexity text, context jsonb, model text, priority int
-) returns table (
-  first_model text, lane int, weight double precision, owner name, max_attempts int,
-  virtual_time double precision, pgmq_payload text, refuse_above int
+-- Where a request comes in, and how far its lane is. Plain SQL over one row, so that the planner puts it into
+-- the statement that asks. No row: no entrance of that name.
+create function llmq.entrance(kind text, name text, priority int) returns table (
+  first_model text, lane int, max_attempts int, virtual_time double precision, pgmq_payload text,
+  refuse_above int, own_routes text[], agents boolean
 )
 language sql stable
 as $$
   select
-    e.model, e.lane, coalesce(a.weight, 1), a.owner, e.max_attempts, l.vt,
+    e.model, e.lane, e.max_attempts,
+    (select l.vt from llmq.lane_marks as l where l.lane = e.lane and l.priority = entrance.priority),
     case when to_regclass('pgmq.q_llm_requests') is not null and to_regclass('pgmq.meta') is not null then e.pgmq_payload end,
-    e.refuse_above
-  from (
-    select w.*
-    from (select case when request_facts.context ->> 'executor' = 'external' then 'external' else request_facts.model end as model) as asked
-    join llmq.entrances as w
-      on w.kind = case when asked.model is null then request_facts.complexity else 'model' end
-      and w.name in (coalesce(asked.model, request_facts.task_type), coalesce(asked.model, '*'))
-    order by w.name = '*'
-    limit 1
-  ) as e
-  left join llmq.agents as a on a.agent_id = request_facts.agent_id
-  left join llmq.lane_marks as l on l.lane = e.lane and l.priority = request_facts.priority
+    e.refuse_above, e.own_routes, e.agents
+  from llmq.entrances as e
+  where e.kind = entrance.kind and e.name = entrance.name
+$$;
+comment on function llmq.entrance(text, text, int) is
+  'Internal: first model and lane of a new request, default of max_attempts, virtual time of its lane and priority, what of it is copied to pgmq (null: nothing), the depth above which it is refused, and where to look further: task types with routes of their own, and whether agents have weights or owners.';
+
+-- All that the database knows about a new request. llmq.submit_llm_request() has the same lines.
+create function llmq.request_facts(
+  agent_id text, task_type text, complexity text, context jsonb, model text, priority int,
+  out first_model text, out lane int, out weight double precision, out owner name, out max_attempts int,
+  out pgmq_payload text, out refuse_above int
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_model    text := case when context ->> 'executor' = 'external' then 'external' else model end;
+  v_entrance record;
+begin
+  select e.* into v_entrance
+  from llmq.entrance(case when v_model is null then complexity else 'model' end, coalesce(v_model, '*'), priority) as e;
+  if v_model is null and task_type = any (v_entrance.own_routes) then
+    select e.* into v_entrance from llmq.entrance(complexity, task_type, priority) as e;
+  end if;
+  first_model := coalesce(v_entrance.first_model, model);
+  lane := v_entrance.lane;
+  max_attempts := v_entrance.max_attempts;
+  pgmq_payload := v_entrance.pgmq_payload;
+  refuse_above := v_entrance.refuse_above;
+  select a.weight, a.owner into weight, owner from llmq.agents as a where a.agent_id = request_facts.agent_id;
+  weight := coalesce(weight, 1);
+end
 $$;
 comment on function llmq.request_facts(text, text, text, jsonb, text, int) is
-  'Internal: first model and lane of a new request, weight and owner of its agent, default of max_attempts, virtual time of its lane and priority, what of it is copied to pgmq (null: nothing), and the depth above which it is refused.';
+  'Internal: first model and lane of a new request (null: refuse it), weight and owner of its agent, default of max_attempts, what of it is copied to pgmq (null: nothing), and the depth above which it is refused.';
 
 create function llmq.refuse_route(
   agent_id text, task_type text, complexity text, first_model text, lane int
@@ -2181,7 +2209,7 @@ declare
 begin
   select f.* into v_facts from llmq.request_facts(agent_id, task_type, complexity, context, model, priority) as f;
   if v_facts.lane is null or v_facts.owner is not null then
-    perform llmq.refuse_route(agent_id, task_type, complexity, coalesce(v_facts.first_model, model), v_facts.lane);
+    perform llmq.refuse_route(agent_id, task_type, complexity, v_facts.first_model, v_facts.lane);
   end if;
   return row(
     null, agent_id, task_type, complexity, messages, coalesce(context, '{}'), nullif(response_schema, 'null'),
@@ -2391,6 +2419,24 @@ end
 $$;
 comment on function llmq.copy_to_pgmq(llmq.new_request[]) is 'Internal: one message per request into the pgmq queue llm_requests, in one statement; the message numbers in the same order, or null without pgmq.';
 --! EndIncluded internal/copy_to_pgmq.sql
+--! Included internal/wake_orchestrators.sql
+-- NOTIFY takes one cluster-wide lock at commit: at most one per statement, always the same payload (equal
+-- ones collapse within a transaction), and none while every orchestrator is awake.
+--
+-- Called by whoever puts requests into llmq.queue. Not a trigger of that table: the condition of one is parsed
+-- anew by every statement, which costs a submit 4 microseconds.
+create function llmq.wake_orchestrators() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if pg_sequence_last_value('llmq.armed') = 2 then
+    perform pg_notify('llmq_wake', '');
+  end if;
+end
+$$;
+comment on function llmq.wake_orchestrators() is 'Internal: wakes sleeping orchestrators, after new requests were queued (channel llmq_wake, empty payload).';
+--! EndIncluded internal/wake_orchestrators.sql
 --! Included internal/enqueue.sql
 -- (nothing) -> pending. Stores checked requests, any number in one statement each: the prompts, the pgmq
 -- copy, the queue rows. Ids are made here, in the order of the array.
@@ -2447,6 +2493,7 @@ begin
     n.reply_to is not null, n.agent_id, n.task_type, n.complexity, n.share_key,
     case when n.settings @> '{"share": true}' then true end
   from unnest(new_requests) with ordinality as n;
+  perform llmq.wake_orchestrators();
 end
 $$;
 comment on function llmq.enqueue(llmq.new_request[]) is 'Internal: stores checked requests as pending.';
@@ -2481,31 +2528,61 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-  v_usual     boolean := llmq.is_usual_request(
+  v_id           uuid;
+  v_now          timestamptz;
+  v_special      boolean;
+  v_asked        text;
+  v_first_model  text;
+  v_lane         int;
+  v_max_attempts int;
+  v_virtual_time double precision;
+  v_pgmq_payload text;
+  v_refuse_above int;
+  v_own_routes   text[];
+  v_agents       boolean;
+  v_weight       double precision;
+  v_owner        name;
+  v_ranked       boolean;
+  v_share_key    uuid;
+  v_shares       boolean;
+  v_existing     uuid;
+  v_msg_id       bigint;
+begin
+  -- Few expressions: PL/pgSQL prepares each anew in every transaction, 1 to 3 microseconds.
+  if not llmq.is_usual_request(
     agent_id, task_type, messages, complexity, context, response_schema, tools, settings, priority, run_at,
     deadline, max_attempts, idempotency_key, reply_to
-  );
-  v_id        uuid := llmq.uuid_v7();
-  v_now       timestamptz := clock_timestamp();
-  v_facts     record;
-  v_external  boolean = false;
-  v_share_key uuid;
-  v_shares    boolean;
-  v_existing  uuid;
-  v_msg_id    bigint;
-  v_ranked    boolean;
-begin
-  if not v_usual then
+  ) then
     perform llmq.check_request(
       agent_id, task_type, messages, complexity, context, response_schema, tools, settings, priority, run_at,
       deadline, max_attempts, idempotency_key, reply_to
     );
+    v_special := true;
+    context := coalesce(context, '{}');
+    response_schema := nullif(response_schema, 'null');
+    tools := nullif(nullif(tools, '[]'), 'null');
+    settings := coalesce(settings, '{}');
+    v_asked := case when context ->> 'executor' = 'external' then 'external' end;
   end if;
-  select f.* into v_facts from llmq.request_facts(agent_id, task_type, complexity, context, model, priority) as f;
-  -- What most submits have nothing of, behind one question: each costs 3 microseconds.
-  if not v_usual or v_facts.lane is null or v_facts.owner is not null or v_facts.refuse_above is not null then
-    if v_facts.lane is null or v_facts.owner is not null then
-      perform llmq.refuse_route(agent_id, task_type, complexity, coalesce(v_facts.first_model, model), v_facts.lane);
+  select
+    llmq.uuid_v7(), clock_timestamp(), e.first_model, e.lane, e.max_attempts, e.virtual_time, e.pgmq_payload,
+    e.refuse_above, e.own_routes, e.agents
+  into
+    v_id, v_now, v_first_model, v_lane, v_max_attempts, v_virtual_time, v_pgmq_payload, v_refuse_above,
+    v_own_routes, v_agents
+  from llmq.entrance(
+    case when coalesce(v_asked, model) is null then complexity else 'model' end, coalesce(v_asked, model, '*'), priority
+  ) as e;
+  if v_special or v_lane is null or v_agents or num_nonnulls(v_own_routes, v_refuse_above) > 0 then
+    if coalesce(v_asked, model) is null and task_type = any (v_own_routes) then
+      select e.first_model, e.lane, e.virtual_time into v_first_model, v_lane, v_virtual_time
+      from llmq.entrance(complexity, task_type, priority) as e;
+    end if;
+    if v_agents then
+      select a.weight, a.owner into v_weight, v_owner from llmq.agents as a where a.agent_id = submit_llm_request.agent_id;
+    end if;
+    if v_lane is null or v_owner is not null then
+      perform llmq.refuse_route(agent_id, task_type, complexity, coalesce(v_first_model, model), v_lane);
     end if;
     if idempotency_key is not null then
       v_existing := llmq.reserve_idempotency_key(agent_id, idempotency_key, v_id);
@@ -2513,10 +2590,9 @@ begin
         return v_existing;
       end if;
     end if;
-    if num_nonnulls(v_facts.refuse_above, settings -> 'refuse_above') > 0 then
-      perform llmq.refuse_full_queue(v_facts.lane, least(v_facts.refuse_above, (settings ->> 'refuse_above')::int));
+    if num_nonnulls(v_refuse_above, settings -> 'refuse_above') > 0 then
+      perform llmq.refuse_full_queue(v_lane, least(v_refuse_above, (settings ->> 'refuse_above')::int));
     end if;
-    v_external := coalesce(context ->> 'executor' = 'external', false);
     if settings ?| '{share,cache_seconds}' then
       v_share_key := llmq.share_key(messages, response_schema, tools, settings);
       v_shares := case when settings @> '{"share": true}' then true end;
@@ -2527,44 +2603,47 @@ begin
     id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
     priority, run_at, deadline, max_attempts, idempotency_key, reply_to, parent_id
   ) values (
-    v_id, agent_id, task_type, complexity, messages, coalesce(context, '{}'), nullif(response_schema, 'null'),
-    nullif(nullif(tools, '[]'), 'null'), coalesce(settings, '{}'), model, priority, run_at, deadline,
-    coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id
+    v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
+    priority, run_at, deadline, coalesce(max_attempts, v_max_attempts), idempotency_key, reply_to, parent_id
   );
-  if v_facts.pgmq_payload = 'reference' then
+  if v_pgmq_payload = 'reference' then
     insert into pgmq.q_llm_requests (vt, message)
-    values (v_now, llmq.pgmq_reference(v_id, agent_id, task_type, complexity, v_external))
+    values (v_now, llmq.pgmq_reference(v_id, agent_id, task_type, complexity, v_asked is not null))
     returning msg_id into v_msg_id;
-  elsif v_facts.pgmq_payload = 'full' then
+  elsif v_pgmq_payload = 'full' then
     insert into pgmq.q_llm_requests (vt, message)
     values (v_now, llmq.pgmq_message(row(
       v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model, priority,
-      run_at, deadline, coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id,
-      v_facts.lane, v_facts.weight, v_facts.pgmq_payload, null
+      run_at, deadline, coalesce(max_attempts, v_max_attempts), idempotency_key, reply_to, parent_id, v_lane,
+      v_weight, v_pgmq_payload, null
     )::llmq.new_request))
     returning msg_id into v_msg_id;
   end if;
   -- The rank, by the rule of llmq.next_tag(): the lock comes in a statement before the probe.
-  v_ranked := (run_at is null or run_at <= v_now) and v_facts.virtual_time is not null
-    and pg_try_advisory_xact_lock(llmq.ranking_key(v_facts.lane, priority, agent_id));
+  v_ranked := (run_at is null or run_at <= v_now) and v_virtual_time is not null
+    and pg_try_advisory_xact_lock(llmq.ranking_key(v_lane, priority, agent_id));
   insert into llmq.queue (
     id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
     agent_id, task_type, complexity, share_key, shares
   ) values (
-    v_id, v_facts.lane, priority,
+    v_id, v_lane, priority,
     case when v_ranked then
-      greatest(v_facts.virtual_time, (
+      greatest(v_virtual_time, (
         select q.tag
         from llmq.queue as q
-        where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(v_facts.lane, priority, agent_id)
-          and q.status = 'pending' and q.tag is not null and q.tag >= v_facts.virtual_time
+        where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(v_lane, priority, agent_id)
+          and q.status = 'pending' and q.tag is not null and q.tag >= v_virtual_time
         order by q.tag desc
         limit 1
-      )) + 1 / v_facts.weight
+      )) + 1 / coalesce(v_weight, 1)
     end,
-    greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_facts.max_attempts),
-    model is not null or v_external, reply_to is not null, agent_id, task_type, complexity, v_share_key, v_shares
+    greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_max_attempts),
+    coalesce(v_asked, model) is not null, reply_to is not null, agent_id, task_type, complexity, v_share_key, v_shares
   );
+  -- As llmq.wake_orchestrators(), without the call.
+  if pg_sequence_last_value('llmq.armed') = 2 then
+    perform pg_notify('llmq_wake', '');
+  end if;
   return v_id;
 end
 $$;
@@ -2652,7 +2731,7 @@ begin
         ) as f;
         if v_found.lane is null or v_found.owner is not null then
           perform llmq.refuse_route(
-            v_request.agent_id, v_request.task_type, v_request.complexity, coalesce(v_found.first_model, v_request.model), v_found.lane
+            v_request.agent_id, v_request.task_type, v_request.complexity, v_found.first_model, v_found.lane
           );
         end if;
         if v_kinds = 64 then
@@ -2710,27 +2789,6 @@ requests: array of at most 10,000 objects whose keys are the parameters of llmq.
 Errors: those of llmq.submit_llm_request, with the place in front of the message: requests[17]: messages[0]....
 Example: select * from llmq.submit_llm_requests('[{"agent_id": "support", "task_type": "summary", "messages": [{"role": "user", "content": "Hello"}]}]');$$;
 --! EndIncluded client/submit_llm_requests.sql
---! Included triggers/wake_orchestrators.sql
--- NOTIFY takes one cluster-wide lock at commit: at most one per statement, always the same payload (equal
--- ones collapse within a transaction), and none while every orchestrator is awake.
-create function llmq.wake_orchestrators() returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  perform pg_notify('llmq_wake', '');
-  return null;
-end
-$$;
-comment on function llmq.wake_orchestrators() is 'Trigger: wakes sleeping orchestrators after new requests were queued (channel llmq_wake, empty payload).';
-
-create trigger wake_orchestrators
-after insert on llmq.queue
-for each statement
--- Here, not in the function: an orchestrator that is awake costs a submit no call.
-when (pg_sequence_last_value('llmq.armed') = 2)
-execute function llmq.wake_orchestrators();
---! EndIncluded triggers/wake_orchestrators.sql
 
 -- Reading and waiting
 --! Included internal/raise_not_found.sql
@@ -5328,6 +5386,7 @@ begin
     v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity,
     v_new.share_key, case when v_new.settings @> '{"share": true}' then true end
   );
+  perform llmq.wake_orchestrators();
   return true;
 end
 $$;
@@ -5747,18 +5806,26 @@ create function llmq.compile_entrances() returns trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_agents boolean;
 begin
   lock table llmq.entrances in share row exclusive mode;
+  v_agents := exists (select from llmq.entrances as e where e.agents)
+    or exists (select from llmq.agents as a where a.weight <> 1 or a.owner is not null);
   delete from llmq.entrances;
-  insert into llmq.entrances (kind, name, model, lane, max_attempts, pgmq_payload, refuse_above)
-  select e.kind, e.name, e.model, m.lane, s.max_attempts, case when s.pgmq then s.pgmq_payload end, s.refuse_above
+  insert into llmq.entrances (kind, name, model, lane, max_attempts, pgmq_payload, refuse_above, own_routes, agents)
+  select
+    e.kind, e.name, e.model, m.lane, s.max_attempts, case when s.pgmq then s.pgmq_payload end, s.refuse_above,
+    e.own_routes, v_agents
   from (
-    select c.complexity as kind, t.task_type as name, r.models[1] as model
+    select
+      c.complexity as kind, t.task_type as name, r.models[1] as model,
+      case when t.task_type = '*' then (select array_agg(distinct w.task_type) from llmq.routes as w where w.task_type <> '*') end as own_routes
     from (select w.task_type from llmq.routes as w union select '*') as t
     cross join (values ('simple'), ('medium'), ('complex')) as c (complexity)
-    cross join llmq.route_of(c.complexity, t.task_type) as r
+    left join llmq.route_of(c.complexity, t.task_type) as r on true
     union all
-    select 'model', n.name, n.name
+    select 'model', n.name, n.name, null
     from (select o.name from llmq.models as o union select 'external') as n
   ) as e
   left join llmq.models as m on m.name = e.model
@@ -5786,6 +5853,34 @@ for each statement execute function llmq.compile_entrances();
 create trigger compile_entrances
 after insert or update or delete or truncate on llmq.models
 for each statement execute function llmq.compile_entrances();
+
+-- The first agent with a weight or an owner, for good: so whoever configures another agent waits for nobody,
+-- and no owner is overlooked because two changed agents at once.
+create function llmq.announce_agents() returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from changed as a where a.weight <> 1 or a.owner is not null)
+    and exists (select from llmq.entrances as e where not e.agents)
+  then
+    lock table llmq.entrances in row exclusive mode;
+    update llmq.entrances set agents = true where not agents;
+  end if;
+  return null;
+end
+$$;
+comment on function llmq.announce_agents() is 'Trigger: tells submits that there are agents with a weight or an owner.';
+
+create trigger announce_agents_on_insert
+after insert on llmq.agents
+referencing new table as changed
+for each statement execute function llmq.announce_agents();
+
+create trigger announce_agents_on_update
+after update on llmq.agents
+referencing new table as changed
+for each statement execute function llmq.announce_agents();
 --! EndIncluded triggers/compile_entrances.sql
 --! Included operator/configure_provider.sql
 create function llmq.configure_provider(

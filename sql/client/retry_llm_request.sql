@@ -38,6 +38,7 @@ begin
     v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity,
     v_new.share_key, case when v_new.settings @> '{"share": true}' then true end
   );
+  perform llmq.wake_orchestrators();
   return true;
 end
 $$;

@@ -27,31 +27,61 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-  v_usual     boolean := llmq.is_usual_request(
+  v_id           uuid;
+  v_now          timestamptz;
+  v_special      boolean;
+  v_asked        text;
+  v_first_model  text;
+  v_lane         int;
+  v_max_attempts int;
+  v_virtual_time double precision;
+  v_pgmq_payload text;
+  v_refuse_above int;
+  v_own_routes   text[];
+  v_agents       boolean;
+  v_weight       double precision;
+  v_owner        name;
+  v_ranked       boolean;
+  v_share_key    uuid;
+  v_shares       boolean;
+  v_existing     uuid;
+  v_msg_id       bigint;
+begin
+  -- Few expressions: PL/pgSQL prepares each anew in every transaction, 1 to 3 microseconds.
+  if not llmq.is_usual_request(
     agent_id, task_type, messages, complexity, context, response_schema, tools, settings, priority, run_at,
     deadline, max_attempts, idempotency_key, reply_to
-  );
-  v_id        uuid := llmq.uuid_v7();
-  v_now       timestamptz := clock_timestamp();
-  v_facts     record;
-  v_external  boolean = false;
-  v_share_key uuid;
-  v_shares    boolean;
-  v_existing  uuid;
-  v_msg_id    bigint;
-  v_ranked    boolean;
-begin
-  if not v_usual then
+  ) then
     perform llmq.check_request(
       agent_id, task_type, messages, complexity, context, response_schema, tools, settings, priority, run_at,
       deadline, max_attempts, idempotency_key, reply_to
     );
+    v_special := true;
+    context := coalesce(context, '{}');
+    response_schema := nullif(response_schema, 'null');
+    tools := nullif(nullif(tools, '[]'), 'null');
+    settings := coalesce(settings, '{}');
+    v_asked := case when context ->> 'executor' = 'external' then 'external' end;
   end if;
-  select f.* into v_facts from llmq.request_facts(agent_id, task_type, complexity, context, model, priority) as f;
-  -- What most submits have nothing of, behind one question: each costs 3 microseconds.
-  if not v_usual or v_facts.lane is null or v_facts.owner is not null or v_facts.refuse_above is not null then
-    if v_facts.lane is null or v_facts.owner is not null then
-      perform llmq.refuse_route(agent_id, task_type, complexity, coalesce(v_facts.first_model, model), v_facts.lane);
+  select
+    llmq.uuid_v7(), clock_timestamp(), e.first_model, e.lane, e.max_attempts, e.virtual_time, e.pgmq_payload,
+    e.refuse_above, e.own_routes, e.agents
+  into
+    v_id, v_now, v_first_model, v_lane, v_max_attempts, v_virtual_time, v_pgmq_payload, v_refuse_above,
+    v_own_routes, v_agents
+  from llmq.entrance(
+    case when coalesce(v_asked, model) is null then complexity else 'model' end, coalesce(v_asked, model, '*'), priority
+  ) as e;
+  if v_special or v_lane is null or v_agents or num_nonnulls(v_own_routes, v_refuse_above) > 0 then
+    if coalesce(v_asked, model) is null and task_type = any (v_own_routes) then
+      select e.first_model, e.lane, e.virtual_time into v_first_model, v_lane, v_virtual_time
+      from llmq.entrance(complexity, task_type, priority) as e;
+    end if;
+    if v_agents then
+      select a.weight, a.owner into v_weight, v_owner from llmq.agents as a where a.agent_id = submit_llm_request.agent_id;
+    end if;
+    if v_lane is null or v_owner is not null then
+      perform llmq.refuse_route(agent_id, task_type, complexity, coalesce(v_first_model, model), v_lane);
     end if;
     if idempotency_key is not null then
       v_existing := llmq.reserve_idempotency_key(agent_id, idempotency_key, v_id);
@@ -59,10 +89,9 @@ begin
         return v_existing;
       end if;
     end if;
-    if num_nonnulls(v_facts.refuse_above, settings -> 'refuse_above') > 0 then
-      perform llmq.refuse_full_queue(v_facts.lane, least(v_facts.refuse_above, (settings ->> 'refuse_above')::int));
+    if num_nonnulls(v_refuse_above, settings -> 'refuse_above') > 0 then
+      perform llmq.refuse_full_queue(v_lane, least(v_refuse_above, (settings ->> 'refuse_above')::int));
     end if;
-    v_external := coalesce(context ->> 'executor' = 'external', false);
     if settings ?| '{share,cache_seconds}' then
       v_share_key := llmq.share_key(messages, response_schema, tools, settings);
       v_shares := case when settings @> '{"share": true}' then true end;
@@ -73,44 +102,47 @@ begin
     id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
     priority, run_at, deadline, max_attempts, idempotency_key, reply_to, parent_id
   ) values (
-    v_id, agent_id, task_type, complexity, messages, coalesce(context, '{}'), nullif(response_schema, 'null'),
-    nullif(nullif(tools, '[]'), 'null'), coalesce(settings, '{}'), model, priority, run_at, deadline,
-    coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id
+    v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
+    priority, run_at, deadline, coalesce(max_attempts, v_max_attempts), idempotency_key, reply_to, parent_id
   );
-  if v_facts.pgmq_payload = 'reference' then
+  if v_pgmq_payload = 'reference' then
     insert into pgmq.q_llm_requests (vt, message)
-    values (v_now, llmq.pgmq_reference(v_id, agent_id, task_type, complexity, v_external))
+    values (v_now, llmq.pgmq_reference(v_id, agent_id, task_type, complexity, v_asked is not null))
     returning msg_id into v_msg_id;
-  elsif v_facts.pgmq_payload = 'full' then
+  elsif v_pgmq_payload = 'full' then
     insert into pgmq.q_llm_requests (vt, message)
     values (v_now, llmq.pgmq_message(row(
       v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model, priority,
-      run_at, deadline, coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id,
-      v_facts.lane, v_facts.weight, v_facts.pgmq_payload, null
+      run_at, deadline, coalesce(max_attempts, v_max_attempts), idempotency_key, reply_to, parent_id, v_lane,
+      v_weight, v_pgmq_payload, null
     )::llmq.new_request))
     returning msg_id into v_msg_id;
   end if;
   -- The rank, by the rule of llmq.next_tag(): the lock comes in a statement before the probe.
-  v_ranked := (run_at is null or run_at <= v_now) and v_facts.virtual_time is not null
-    and pg_try_advisory_xact_lock(llmq.ranking_key(v_facts.lane, priority, agent_id));
+  v_ranked := (run_at is null or run_at <= v_now) and v_virtual_time is not null
+    and pg_try_advisory_xact_lock(llmq.ranking_key(v_lane, priority, agent_id));
   insert into llmq.queue (
     id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
     agent_id, task_type, complexity, share_key, shares
   ) values (
-    v_id, v_facts.lane, priority,
+    v_id, v_lane, priority,
     case when v_ranked then
-      greatest(v_facts.virtual_time, (
+      greatest(v_virtual_time, (
         select q.tag
         from llmq.queue as q
-        where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(v_facts.lane, priority, agent_id)
-          and q.status = 'pending' and q.tag is not null and q.tag >= v_facts.virtual_time
+        where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(v_lane, priority, agent_id)
+          and q.status = 'pending' and q.tag is not null and q.tag >= v_virtual_time
         order by q.tag desc
         limit 1
-      )) + 1 / v_facts.weight
+      )) + 1 / coalesce(v_weight, 1)
     end,
-    greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_facts.max_attempts),
-    model is not null or v_external, reply_to is not null, agent_id, task_type, complexity, v_share_key, v_shares
+    greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_max_attempts),
+    coalesce(v_asked, model) is not null, reply_to is not null, agent_id, task_type, complexity, v_share_key, v_shares
   );
+  -- As llmq.wake_orchestrators(), without the call.
+  if pg_sequence_last_value('llmq.armed') = 2 then
+    perform pg_notify('llmq_wake', '');
+  end if;
   return v_id;
 end
 $$;

@@ -60,7 +60,7 @@ begin
         ) as f;
         if v_found.lane is null or v_found.owner is not null then
           perform llmq.refuse_route(
-            v_request.agent_id, v_request.task_type, v_request.complexity, coalesce(v_found.first_model, v_request.model), v_found.lane
+            v_request.agent_id, v_request.task_type, v_request.complexity, v_found.first_model, v_found.lane
           );
         end if;
         if v_kinds = 64 then

@@ -53,6 +53,7 @@ begin
     n.reply_to is not null, n.agent_id, n.task_type, n.complexity, n.share_key,
     case when n.settings @> '{"share": true}' then true end
   from unnest(new_requests) with ordinality as n;
+  perform llmq.wake_orchestrators();
 end
 $$;
 comment on function llmq.enqueue(llmq.new_request[]) is 'Internal: stores checked requests as pending.';

@@ -17,7 +17,7 @@ declare
 begin
   select f.* into v_facts from llmq.request_facts(agent_id, task_type, complexity, context, model, priority) as f;
   if v_facts.lane is null or v_facts.owner is not null then
-    perform llmq.refuse_route(agent_id, task_type, complexity, coalesce(v_facts.first_model, model), v_facts.lane);
+    perform llmq.refuse_route(agent_id, task_type, complexity, v_facts.first_model, v_facts.lane);
   end if;
   return row(
     null, agent_id, task_type, complexity, messages, coalesce(context, '{}'), nullif(response_schema, 'null'),

@@ -8,18 +8,26 @@ create function llmq.compile_entrances() returns trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_agents boolean;
 begin
   lock table llmq.entrances in share row exclusive mode;
+  v_agents := exists (select from llmq.entrances as e where e.agents)
+    or exists (select from llmq.agents as a where a.weight <> 1 or a.owner is not null);
   delete from llmq.entrances;
-  insert into llmq.entrances (kind, name, model, lane, max_attempts, pgmq_payload, refuse_above)
-  select e.kind, e.name, e.model, m.lane, s.max_attempts, case when s.pgmq then s.pgmq_payload end, s.refuse_above
+  insert into llmq.entrances (kind, name, model, lane, max_attempts, pgmq_payload, refuse_above, own_routes, agents)
+  select
+    e.kind, e.name, e.model, m.lane, s.max_attempts, case when s.pgmq then s.pgmq_payload end, s.refuse_above,
+    e.own_routes, v_agents
   from (
-    select c.complexity as kind, t.task_type as name, r.models[1] as model
+    select
+      c.complexity as kind, t.task_type as name, r.models[1] as model,
+      case when t.task_type = '*' then (select array_agg(distinct w.task_type) from llmq.routes as w where w.task_type <> '*') end as own_routes
     from (select w.task_type from llmq.routes as w union select '*') as t
     cross join (values ('simple'), ('medium'), ('complex')) as c (complexity)
-    cross join llmq.route_of(c.complexity, t.task_type) as r
+    left join llmq.route_of(c.complexity, t.task_type) as r on true
     union all
-    select 'model', n.name, n.name
+    select 'model', n.name, n.name, null
     from (select o.name from llmq.models as o union select 'external') as n
   ) as e
   left join llmq.models as m on m.name = e.model
@@ -47,3 +55,31 @@ for each statement execute function llmq.compile_entrances();
 create trigger compile_entrances
 after insert or update or delete or truncate on llmq.models
 for each statement execute function llmq.compile_entrances();
+
+-- The first agent with a weight or an owner, for good: so whoever configures another agent waits for nobody,
+-- and no owner is overlooked because two changed agents at once.
+create function llmq.announce_agents() returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from changed as a where a.weight <> 1 or a.owner is not null)
+    and exists (select from llmq.entrances as e where not e.agents)
+  then
+    lock table llmq.entrances in row exclusive mode;
+    update llmq.entrances set agents = true where not agents;
+  end if;
+  return null;
+end
+$$;
+comment on function llmq.announce_agents() is 'Trigger: tells submits that there are agents with a weight or an owner.';
+
+create trigger announce_agents_on_insert
+after insert on llmq.agents
+referencing new table as changed
+for each statement execute function llmq.announce_agents();
+
+create trigger announce_agents_on_update
+after update on llmq.agents
+referencing new table as changed
+for each statement execute function llmq.announce_agents();

@@ -43,6 +43,14 @@ describe("a change by hand holds from the next submit on:", () => {
     expect(await modelOf({ task_type: "own" })).toBe("first");
   });
 
+  test("a route for one task type alone", async () => {
+    await database.query("truncate llmq.routes");
+    await database.query("select llmq.configure_route('medium', array['third'], 'own')");
+    expect(await modelOf({ task_type: "own" })).toBe("third");
+    expect(await codeOf(submit(on, { task_type: "own", complexity: "simple" }))).toBe("LQ003");
+    expect(await codeOf(submit(on))).toBe("LQ003");
+  });
+
   test("no routes at all", async () => {
     await database.query("truncate llmq.routes");
     expect(await codeOf(submit(on))).toBe("LQ003");
@@ -80,6 +88,47 @@ test("a model named * is no answer for models that do not exist", async () => {
   await database.query("select llmq.configure_model('*', 'sim')");
   expect(await codeOf(submit(on, { model: "nobody" }))).toBe("LQ003");
   expect(await modelOf({ model: "*" })).toBe("*");
+});
+
+describe("the first agent with a weight or an owner", () => {
+  const agents = async () =>
+    (await database.query("select distinct agents from llmq.entrances")).map((row) => row.agents);
+  beforeEach(async () => {
+    await database.query("truncate llmq.agents; update llmq.entrances set agents = false");
+  });
+
+  test("is found by the next submit; budgets and the like are not asked for there", async () => {
+    await database.query("select llmq.configure_agent('thrifty', daily_budget_usd => 1)");
+    expect(await agents()).toEqual([false]);
+    await database.query("select llmq.configure_agent('heavy', weight => 4)");
+    expect(await agents()).toEqual([true]);
+    await submit(on, { agent_id: "heavy" });
+    await submit(on, { agent_id: "other" });
+    const tags = await database.query(
+      "select q.tag - l.vt as step from llmq.queue as q join llmq.lane_marks as l using (lane, priority) order by q.id desc limit 2",
+    );
+    expect(tags.map((row) => row.step)).toEqual([1, 0.25]);
+  });
+
+  test("is announced by hand, too, and stays so when routes change", async () => {
+    await database.query("insert into llmq.agents (agent_id) values ('plain')");
+    expect(await agents()).toEqual([false]);
+    await database.query("update llmq.agents set owner = current_user where agent_id = 'plain'");
+    expect(await agents()).toEqual([true]);
+    await database.query("select llmq.configure_route('*', array['second'])");
+    expect(await agents()).toEqual([true]);
+  });
+
+  test("is not overlooked by a configuration of which it knows nothing", async () => {
+    const [first, second] = [await database.connect(), await database.connect()];
+    await first.query("begin");
+    await first.query("select llmq.configure_route('*', array['second'])");
+    const waiting = second.query("select llmq.configure_agent('owned', owner => current_user)");
+    await waitForBlockedBackend(database);
+    await first.query("commit");
+    await waiting;
+    expect(await agents()).toEqual([true]);
+  });
 });
 
 describe("two transactions configure at once", () => {
