@@ -13,6 +13,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_nestloop = off
+set enable_mergejoin = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -38,10 +39,16 @@ begin
 
   with gone as (
     delete from llmq.queue as q
-    where q.id = any (v_ids) and (q.claim_id = any (v_claims) or q.id = any (v_unfenced))
+    where q.id = any (v_ids) and (q.claim_id in (select unnest(v_claims)) or q.id = any (v_unfenced))
     returning q
   )
-  select array_agg(g.q) into v_gone from gone as g;
+  select
+    array_agg(g.q), array_agg((g.q).id), array_agg((g.q).agent_id),
+    array_agg((g.q).pgmq_msg_id) filter (where (g.q).pgmq_msg_id is not null),
+    array_agg((g.q).id) filter (where (g.q).has_reply_to),
+    bool_or(num_nonnulls((g.q).reserved_input, (g.q).reserved_usd) > 0), bool_or((g.q).share_key is not null)
+  into v_gone, v_done, v_agents, v_messages, v_replies, v_reserved, v_shared
+  from gone as g;
   if v_gone is null then
     return '{}';
   end if;
@@ -76,7 +83,7 @@ begin
       sum(a.cached_input_tokens) as cached_input_tokens, sum(a.reasoning_tokens) as reasoning_tokens,
       sum(a.cost_usd) as cost_usd
     from llmq.attempts as a
-    where a.request_id = any (v_ids)
+    where a.request_id = any (v_ids) and a.request_id between v_ids[1] and v_ids[cardinality(v_ids)]
     group by a.request_id
   ) as t on t.request_id = g.id;
   get diagnostics v_stored = row_count;
@@ -85,12 +92,6 @@ begin
       hint = 'Report each claim_id with the request that was claimed by it. Nothing was changed.';
   end if;
 
-  select
-    array_agg(g.id), array_agg(g.agent_id), array_agg(g.pgmq_msg_id) filter (where g.pgmq_msg_id is not null),
-    array_agg(g.id) filter (where g.has_reply_to),
-    bool_or(num_nonnulls(g.reserved_input, g.reserved_usd) > 0), bool_or(g.share_key is not null)
-  into v_done, v_agents, v_messages, v_replies, v_reserved, v_shared
-  from unnest(v_gone) as g;
   if v_reserved then
     perform llmq.settle(v_gone, outcomes);
   end if;

@@ -1,24 +1,25 @@
 -- The prompt and its options, written once and never updated: the fat part of a request does not move
 -- while the request does. Partitioned by id, which is time: retention drops whole weeks.
 create table llmq.requests (
+  -- In this order the server puts no padding between them: fewer bytes in every row, and in the WAL.
   id              uuid not null,
+  parent_id       uuid,
+  created_at      timestamptz not null default now(),
+  run_at          timestamptz,
+  deadline        timestamptz,
+  priority        llmq.priority not null,
+  max_attempts    llmq.attempt_limit not null,
   agent_id        text not null,
   task_type       text not null,
   complexity      llmq.complexity not null,
+  model           text,
+  idempotency_key text,
+  reply_to        text,
   messages        llmq.jsonb_array not null,
   context         llmq.jsonb_object not null,
   response_schema llmq.json_schema,
   tools           llmq.jsonb_array,
   settings        llmq.jsonb_object not null,
-  model           text,
-  priority        llmq.priority not null,
-  run_at          timestamptz,
-  deadline        timestamptz,
-  max_attempts    llmq.attempt_limit not null,
-  idempotency_key text,
-  reply_to        text,
-  parent_id       uuid,
-  created_at      timestamptz not null default now(),
   constraint requests_pkey primary key (id)
 ) partition by range (id);
 create table llmq.requests_default partition of llmq.requests default;

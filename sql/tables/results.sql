@@ -1,33 +1,34 @@
 -- One row per finished request, written once: the answer, and the small columns of the request, so that
 -- lists never join llmq.requests.
 create table llmq.results (
+  -- In this order the server puts no padding between them: fewer bytes in every row, and in the WAL.
   id                  uuid not null,
-  agent_id            text not null,
-  task_type           text not null,
-  complexity          text not null,
-  priority            smallint not null,
-  status              text not null,
-  model               text,
-  provider            text,
   created_at          timestamptz not null,
   started_at          timestamptz,
   finished_at         timestamptz not null default clock_timestamp(),
   published_at        timestamptz,
   run_at              timestamptz,
   deadline            timestamptz,
-  error_type          text,
-  error_message       text,
-  finish_reason       text,
-  attempts            smallint not null default 0,
-  max_attempts        smallint not null,
-  capacity_waits      integer not null default 0,
-  reasks              smallint not null default 0,
-  crashes             smallint not null default 0,
-  calls               integer not null default 0,
   input_tokens        bigint,
   output_tokens       bigint,
   cached_input_tokens bigint,
   reasoning_tokens    bigint,
+  calls               integer not null default 0,
+  capacity_waits      integer not null default 0,
+  priority            smallint not null,
+  attempts            smallint not null default 0,
+  max_attempts        smallint not null,
+  reasks              smallint not null default 0,
+  crashes             smallint not null default 0,
+  agent_id            text not null,
+  task_type           text not null,
+  complexity          text not null,
+  status              text not null,
+  model               text,
+  provider            text,
+  error_type          text,
+  error_message       text,
+  finish_reason       text,
   cost_usd            numeric,
   response            text,
   parsed_response     jsonb,
@@ -43,7 +44,7 @@ create table llmq.results_default partition of llmq.results default;
 -- Retention, and what happened in the last hour, week or month: the columns that views sum up come along, so that
 -- they read this and not the answers.
 create index results_by_finished on llmq.results (finished_at)
-  include (agent_id, status, model, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd);
+  include (input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, agent_id, status, model, cost_usd);
 -- What failed lately.
 create index results_failed on llmq.results (finished_at)
   where status = 'failed';

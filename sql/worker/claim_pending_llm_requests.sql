@@ -149,7 +149,9 @@ begin
             reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end,
             agent_limited = case when v_looked and q.id = any (v_admit.limited) then true end
         where q.id = any (v_admit.ids)
-        returning q.*
+        returning
+          q.id, q.claim_id, q.agent_id, q.task_type, q.complexity, q.deadline, q.created_at, q.started_at, q.attempts,
+          q.max_attempts, q.agent_limited, q.tag
       ),
       movable as materialized (
         select m.lane, m.priority, greatest(m.vt, (select max(c.tag) from claimed as c)) as vt
@@ -173,7 +175,8 @@ begin
         c.max_attempts, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
         v_lane.options, v_lane.context_window, v_lane.max_output_tokens,
         v_lane.calls_limited or coalesce(c.agent_limited, false)
-      from claimed as c
+      -- Put in order before the prompts come along.
+      from (select d.* from claimed as d order by d.tag) as c
       cross join lateral (select r.* from llmq.requests as r where r.id = c.id limit 1) as r
       order by c.tag;
 

@@ -10,22 +10,20 @@ declare
   v_plain  boolean;
   v_done   uuid[];
 begin
-  select
-    array_agg(a.request_id order by a.place), array_agg(a.newest order by a.place),
-    bool_and(a.newest and a.claim_id > 0)
-  into v_ids, v_newest, v_plain
-  from llmq.newest_claims(answers) as a;
   -- As a rule every report can be used as it is: putting them together again costs as much as storing them.
+  select array_agg(o.request_id order by o.place), count(distinct o.request_id) = count(*) and count(o.claim_id) = count(*)
+  into v_ids, v_plain
+  from rows from (jsonb_to_recordset(answers) as (request_id uuid, claim_id bigint)) with ordinality as o (request_id, claim_id, place);
   if not v_plain then
-    answers := (
-      select jsonb_agg(a.report || jsonb_build_object('claim_id', a.claim_id) order by a.place)
-      from llmq.newest_claims(answers) as a
-      where a.newest
-    );
+    select
+      array_agg(a.request_id order by a.place), array_agg(a.newest order by a.place),
+      jsonb_agg(a.report || jsonb_build_object('claim_id', a.claim_id) order by a.place) filter (where a.newest)
+    into v_ids, v_newest, answers
+    from llmq.newest_claims(answers) as a;
   end if;
   v_done := llmq.finish_requests(answers, 'completed');
   return query
-  select u.id, u.newest and u.id = any (v_done)
+  select u.id, coalesce(u.newest, true) and u.id in (select unnest(v_done))
   from unnest(v_ids, v_newest) with ordinality as u (id, newest, place)
   order by u.place;
 end
