@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:6e4fb7e3fd808b5b82443e4fded859eafd2c58c8
+--! Hash: sha1:bd568bc6350ad9f20ae836b469df983cf3b81f96
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -2684,22 +2684,24 @@ set plan_cache_mode = force_generic_plan
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_request  record;
-  v_new      llmq.new_request;
-  v_news     llmq.new_request[] := '{}';
-  v_ids      uuid[] := '{}';
-  v_existing uuid;
-  v_ok       boolean;
-  v_kind     text;
-  v_found    record;
-  v_facts    jsonb;
-  v_known    jsonb := '{}';
-  v_kinds    int := 0;
-  v_index    int := 0;
-  v_state    text;
-  v_message  text;
-  v_detail   text;
-  v_hint     text;
+  v_request      record;
+  v_new          llmq.new_request;
+  v_news         llmq.new_request[] := '{}';
+  v_special      boolean := false;
+  v_refuse_above int;
+  v_place        int;
+  v_ids          uuid[] := '{}';
+  v_ok           boolean;
+  v_kind         text;
+  v_found        record;
+  v_facts        jsonb;
+  v_known        jsonb := '{}';
+  v_kinds        int := 0;
+  v_index        int := 0;
+  v_state        text;
+  v_message      text;
+  v_detail       text;
+  v_hint         text;
 begin
   perform llmq.check_request_list(requests);
   begin
@@ -2758,19 +2760,38 @@ begin
           llmq.share_key(v_request.messages, v_request.response_schema, v_request.tools, v_request.settings)
         end
       )::llmq.new_request;
-      v_existing := null;
-      if v_new.idempotency_key is not null then
-        v_existing := llmq.reserve_idempotency_key(v_new.agent_id, v_new.idempotency_key, v_new.id);
-      end if;
-      v_ids := v_ids || coalesce(v_existing, v_new.id);
-      if v_existing is null then
-        if num_nonnulls(v_facts ->> 'refuse_above', v_new.settings ->> 'refuse_above') > 0 then
-          perform llmq.refuse_full_queue(v_new.lane, least((v_facts ->> 'refuse_above')::int, (v_new.settings ->> 'refuse_above')::int));
-        end if;
-        v_news := v_news || v_new;
-      end if;
+      v_ids := v_ids || v_new.id;
+      v_news := v_news || v_new;
+      v_refuse_above := (v_facts ->> 'refuse_above')::int;
+      v_special := v_special or num_nonnulls(v_new.idempotency_key, v_refuse_above, v_new.settings -> 'refuse_above') > 0;
       v_index := v_index + 1;
     end loop;
+    if v_special then
+      -- In the order of the keys: two calls with the same ones wait for each other, and never both.
+      for v_place in
+        select n.place
+        from unnest(v_news) with ordinality as n (
+          id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model, priority,
+          run_at, deadline, max_attempts, idempotency_key, reply_to, parent_id, lane, weight, pgmq_payload, share_key, place
+        )
+        order by n.agent_id, n.idempotency_key, n.place
+      loop
+        v_index := v_place - 1;
+        v_new := v_news[v_place];
+        if v_new.idempotency_key is not null then
+          v_ids[v_place] := coalesce(llmq.reserve_idempotency_key(v_new.agent_id, v_new.idempotency_key, v_new.id), v_new.id);
+          continue when v_ids[v_place] <> v_new.id;
+        end if;
+        if num_nonnulls(v_refuse_above, v_new.settings -> 'refuse_above') > 0 then
+          perform llmq.refuse_full_queue(v_new.lane, least(v_refuse_above, (v_new.settings ->> 'refuse_above')::int));
+        end if;
+      end loop;
+      v_news := array(
+        select v_news[p.place] from generate_subscripts(v_news, 1) as p (place)
+        where (v_news[p.place]).id = v_ids[p.place]
+        order by p.place
+      );
+    end if;
   exception when others then
     get stacked diagnostics v_state = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,
       v_hint = pg_exception_hint;

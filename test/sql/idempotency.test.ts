@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { waitForBlockedBackend } from "../support/eventually.ts";
+import { eventually, waitForBlockedBackend } from "../support/eventually.ts";
 import {
   call,
   claimRequest,
@@ -75,6 +75,31 @@ describe("two connections submit the same key at once", () => {
     await first.query("rollback");
     expect(await other).not.toBe(id);
     expect(await rowsOf("rolls back")).toBe(1);
+  });
+
+  test("two bulk calls with the same keys in opposite order wait, and neither fails", async () => {
+    const [first, second] = [await database.connect(), await database.connect()];
+    const item = { agent_id: "agent", task_type: "t", messages: hello };
+    const keys = Array.from({ length: 40 }, (_, index) => `crossed ${index}`);
+    const bulk = (connection: typeof first, order: string[]) =>
+      call(connection, "submit_llm_requests", {
+        requests: order.map((key) => ({ ...item, idempotency_key: key })),
+      });
+    // One holds a key in the middle, so that both calls are under way when they meet.
+    const third = await database.connect();
+    await third.query("begin");
+    await submit(third, { idempotency_key: "crossed 20" });
+    const calls = [bulk(first, keys), bulk(second, keys.toReversed())];
+    await eventually(async () => {
+      const [blocked] = await database.query(
+        "select count(*)::int as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      );
+      return blocked?.count === 2;
+    });
+    await third.query("rollback");
+    const [forth, back] = await Promise.all(calls);
+    expect(back?.toReversed()).toEqual(forth);
+    expect(new Set(forth?.map((row) => row.submit_llm_requests)).size).toBe(40);
   });
 
   test("in bulk calls too", async () => {
