@@ -1,16 +1,9 @@
 /**
- * Finished requests as they come, in the order of `finished_at`, none lost and none twice.
- *
- * A request may become visible after others that finished later: its transaction took the time, and committed
- * after theirs. So every look reads again from a horizon, and what was told already is remembered from there on.
- * Each look takes a transaction number. When all numbers below that of an earlier look have ended, the horizon
- * moves to the time of that look: `finished_at` is read after its transaction got a number
- * (llmq.finish_requests), so whatever finished before that time is visible by now. That holds for any length of
- * transaction and for subtransactions (a finish notifies, so it cannot be prepared); it asks of the server's clock that
- * it is not set back.
- * The highest number of a snapshot would not do: those in progress may be above it.
+ * Finished requests as they come, in the order of `finished_at`, none lost and none twice. Every look reads again
+ * from the horizon, and what was told already is remembered from there on.
  */
 import type { Pool } from "pg";
+import { createHorizon, type Look } from "../database/horizon.ts";
 
 export type FinishedRequest = {
   id: string;
@@ -45,15 +38,7 @@ export type Follower = {
   look(): AsyncGenerator<FinishedRequest[]>;
 };
 
-/** A time of the database, and a transaction number that was given later. */
-type Mark = { at: string; xid: bigint };
-type Page = {
-  at: string;
-  xid: string;
-  /** All below it have ended, and are visible in `requests`. */
-  xmin: string;
-  requests: FinishedRequest[];
-};
+type Page = Look<string> & { requests: FinishedRequest[] };
 
 const PAGE = 500;
 const FIRST_ID = "00000000-0000-0000-0000-000000000000";
@@ -86,8 +71,7 @@ export async function followFinished(
   sinceMs: number,
 ): Promise<Follower> {
   const values = [filter.agent, filter.status, filter.model, filter.taskType, filter.errorType];
-  let horizon = await timeBefore(pool, sinceMs);
-  let marks: Mark[] = [];
+  const horizon = createHorizon(await timeBefore(pool, sinceMs));
   let told = new Map<string, string>();
 
   async function page(finishedAt: string, id: string): Promise<Page> {
@@ -105,27 +89,23 @@ export async function followFinished(
     return fresh;
   }
 
-  /** Called when a look has told everything from the horizon on: what is final needs no second one. */
-  function moveHorizon({ at, xid, xmin }: Page): void {
-    marks.push({ at, xid: BigInt(xid) });
-    const passed = marks.findLastIndex((mark) => mark.xid <= BigInt(xmin));
-    if (passed < 0) return;
-    horizon = marks[passed]?.at ?? horizon;
-    marks = marks.slice(passed + 1);
-    const horizonMs = Date.parse(horizon);
+  /** What is before the horizon needs no second telling. */
+  function forget(): void {
+    const horizonMs = Date.parse(horizon.at);
     told = new Map([...told].filter(([, finishedAt]) => Date.parse(finishedAt) >= horizonMs));
   }
 
   return {
     async *look() {
-      const first = await page(horizon, FIRST_ID);
+      const first = await page(horizon.at, FIRST_ID);
       for (let next = first; ; ) {
         yield takeNew(next.requests);
         const last = next.requests.at(-1);
         if (last === undefined || next.requests.length < PAGE) break;
         next = await page(last.finished_at, last.id);
       }
-      moveHorizon(first);
+      horizon.passed(first);
+      forget();
     },
   };
 }

@@ -5,7 +5,7 @@
 import type { ClientBase, Pool } from "pg";
 import { fromDatabase } from "./errors.ts";
 import { RESULT_COLUMNS, type Row, toExplanation, toFullLlmRequest, toLlmRequest } from "./rows.ts";
-import type { Finished } from "./subscriptions.ts";
+import type { FinishedLook } from "./subscriptions.ts";
 import type { FullLlmRequest, LlmRequest, RequestExplanation } from "./types.ts";
 
 /** A connection in whose transaction something is to happen, or the pool. */
@@ -53,14 +53,32 @@ export async function findRequests(
   return rows.map((row) => toLlmRequest(row));
 }
 
-export async function finishedSince(on: Queryable, agentIds: string[], sinceMs: number): Promise<Finished[]> {
+/** One row and more: those of a look that saw nothing have no id. */
+export async function finishedSince(
+  on: Queryable,
+  agentIds: string[],
+  sinceMs: number,
+): Promise<FinishedLook> {
   const rows = await rowsOf(
     on,
-    `select id, finished_at from llmq.llm_requests
-     where agent_id = any($1) and ${FINISHED} and finished_at >= to_timestamp($2::double precision / 1000)`,
+    `select l.at, l.xid, l.xmin, r.id, r.finished_at
+     from (
+       select extract(epoch from statement_timestamp()) * 1000 as at, pg_current_xact_id()::text as xid,
+         pg_snapshot_xmin(pg_current_snapshot())::text as xmin
+     ) as l
+     left join llmq.llm_requests as r
+       on r.agent_id = any($1) and r.${FINISHED} and r.finished_at >= to_timestamp($2::double precision / 1000)`,
     [agentIds, sinceMs],
   );
-  return rows.map((row) => ({ id: row.id as string, finishedAt: new Date(row.finished_at as Date) }));
+  const [look] = rows as [Row];
+  return {
+    at: Number(look.at),
+    xid: look.xid as string,
+    xmin: look.xmin as string,
+    finished: rows
+      .filter((row) => row.id !== null)
+      .map((row) => ({ id: row.id as string, finishedAt: new Date(row.finished_at as Date) })),
+  };
 }
 
 /** Milliseconds since 1970. */

@@ -2,18 +2,22 @@
  * Every result of an agent, from the moment of subscribing on: told by notification, and found by a poll when
  * notifications are lost or off. A result is handed to a handler once; after a retry that finishes, again.
  */
+import { createHorizon, type Look } from "../database/horizon.ts";
 import type { LlmRequest } from "./types.ts";
 
 export type ResultHandler = (request: LlmRequest) => void | Promise<void>;
 
 export type Finished = { id: string; finishedAt: Date };
 
+/** Times in milliseconds on the database's clock. */
+export type FinishedLook = Look<number> & { finished: Finished[] };
+
 export type SubscriptionsDependencies = {
   look(ids: string[]): Promise<LlmRequest[]>;
   /** The database's clock, in milliseconds since 1970. */
   clock(): Promise<number>;
   /** These agents' requests that finished since (milliseconds on the database's clock). */
-  finishedSince(agentIds: string[], sinceMs: number): Promise<Finished[]>;
+  finishedSince(agentIds: string[], sinceMs: number): Promise<FinishedLook>;
   isNotified(): boolean;
   watchAgent(agentId: string): () => void;
   onLookFailed(error: unknown): void;
@@ -35,20 +39,26 @@ type Subscription = {
   subscribedAt: number;
   /** On the database's clock; null until it was read. */
   startMs: number | null;
-  /** When each request finished that the handler has had. */
-  delivered: Map<string, number>;
+  /** What the handler has had: when each finished, and when it was handed over. */
+  delivered: Map<string, { finishedMs: number; deliveredAt: number }>;
 };
 
 const POLL_MS = 500;
 /** Between two polls while notifications arrive. */
 const NOTIFIED_POLL_MS = 5000;
-/** `finished_at` is read some time before its transaction commits: polls overlap by this. */
-const OVERLAP_MS = 15_000;
+/**
+ * While a transaction that writes is open anywhere, each poll reads again what finished since it began, but no more
+ * than this. A finish whose transaction stays open longer is told by its notification alone.
+ */
+const LOOK_BACK_MS = 600_000;
+/** A notification may come that much later than the poll that found its request. */
+const LATE_MS = 60_000;
 
 export function createSubscriptions(dependencies: SubscriptionsDependencies): Subscriptions {
   const subscriptions = new Set<Subscription>();
   let timer: NodeJS.Timeout | undefined;
-  let polledToMs: number | null = null;
+  const horizon = createHorizon(Number.NEGATIVE_INFINITY);
+  let lookedAtMs = Number.NEGATIVE_INFINITY;
   let polling = false;
   let pollAgain = false;
   let told = new Set<string>();
@@ -88,19 +98,19 @@ export function createSubscriptions(dependencies: SubscriptionsDependencies): Su
   }
 
   async function pollOnce(): Promise<void> {
-    const nowMs = await dependencies.clock();
-    startClocks(nowMs);
+    if ([...subscriptions].some(({ startMs }) => startMs === null)) startClocks(await dependencies.clock());
     const agentIds = [...new Set([...subscriptions].map((subscription) => subscription.agentId))];
     const starts = [...subscriptions].map(({ startMs }) => startMs ?? Number.POSITIVE_INFINITY);
-    const sinceMs = Math.max(Math.min(...starts), (polledToMs ?? 0) - OVERLAP_MS);
+    const sinceMs = Math.max(Math.min(...starts), horizon.at, lookedAtMs - LOOK_BACK_MS);
     if (!Number.isFinite(sinceMs)) return;
-    const finished = await dependencies.finishedSince(agentIds, sinceMs);
+    const look = await dependencies.finishedSince(agentIds, sinceMs);
     const isNew = ({ id, finishedAt }: Finished) =>
-      [...subscriptions].some(({ delivered }) => delivered.get(id) !== finishedAt.getTime());
-    const fresh = finished.filter(isNew).map(({ id }) => id);
+      [...subscriptions].some(({ delivered }) => delivered.get(id)?.finishedMs !== finishedAt.getTime());
+    const fresh = look.finished.filter(isNew).map(({ id }) => id);
     if (fresh.length > 0) deliver(await dependencies.look(fresh));
-    polledToMs = nowMs;
-    for (const { delivered } of subscriptions) forget(delivered, nowMs - 4 * OVERLAP_MS);
+    horizon.passed(look);
+    lookedAtMs = look.at;
+    for (const { delivered } of subscriptions) forget(delivered, horizon.at);
   }
 
   /** The start is the moment of `subscribe`, even when the clock could be read only later. */
@@ -110,7 +120,7 @@ export function createSubscriptions(dependencies: SubscriptionsDependencies): Su
       if (subscription.startMs !== null) continue;
       subscription.startMs = clockMs - (now - subscription.subscribedAt);
       // What finished before the last poll may be new to a new subscriber.
-      if (polledToMs !== null) polledToMs = Math.min(polledToMs, subscription.startMs);
+      horizon.setBack(Math.min(horizon.at, subscription.startMs));
     }
   }
 
@@ -124,10 +134,10 @@ export function createSubscriptions(dependencies: SubscriptionsDependencies): Su
 
   function hand(request: LlmRequest, subscription: Subscription): void {
     const finishedMs = request.finishedAt?.getTime() ?? 0;
-    if (subscription.delivered.get(request.id) === finishedMs) return;
+    if (subscription.delivered.get(request.id)?.finishedMs === finishedMs) return;
     // A poll for an older subscription also finds what this one is too young for.
     if (subscription.startMs !== null && finishedMs < Math.floor(subscription.startMs)) return;
-    subscription.delivered.set(request.id, finishedMs);
+    subscription.delivered.set(request.id, { finishedMs, deliveredAt: performance.now() });
     void call(subscription.handler, request);
   }
 
@@ -173,6 +183,9 @@ export function createSubscriptions(dependencies: SubscriptionsDependencies): Su
   };
 }
 
-function forget(delivered: Map<string, number>, beforeMs: number): void {
-  for (const [id, finishedMs] of delivered) if (finishedMs < beforeMs) delivered.delete(id);
+function forget(delivered: Subscription["delivered"], beforeMs: number): void {
+  const lateAt = performance.now() - LATE_MS;
+  for (const [id, { finishedMs, deliveredAt }] of delivered) {
+    if (finishedMs < beforeMs && deliveredAt < lateAt) delivered.delete(id);
+  }
 }
