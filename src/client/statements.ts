@@ -54,22 +54,21 @@ export async function findRequests(
 }
 
 /** One row and more: those of a look that saw nothing have no id. */
+export const FINISHED_SINCE = `
+select l.at, l.xid, l.xmin, r.id, r.finished_at
+from (
+  select extract(epoch from statement_timestamp()) * 1000 as at, pg_current_xact_id()::text as xid,
+    pg_snapshot_xmin(pg_current_snapshot())::text as xmin
+) as l
+left join llmq.llm_requests as r
+  on r.agent_id = any($1) and r.${FINISHED} and r.finished_at >= to_timestamp($2::double precision / 1000)`;
+
 export async function finishedSince(
   on: Queryable,
   agentIds: string[],
   sinceMs: number,
 ): Promise<FinishedLook> {
-  const rows = await rowsOf(
-    on,
-    `select l.at, l.xid, l.xmin, r.id, r.finished_at
-     from (
-       select extract(epoch from statement_timestamp()) * 1000 as at, pg_current_xact_id()::text as xid,
-         pg_snapshot_xmin(pg_current_snapshot())::text as xmin
-     ) as l
-     left join llmq.llm_requests as r
-       on r.agent_id = any($1) and r.${FINISHED} and r.finished_at >= to_timestamp($2::double precision / 1000)`,
-    [agentIds, sinceMs],
-  );
+  const rows = await rowsOf(on, FINISHED_SINCE, [agentIds, sinceMs]);
   const [look] = rows as [Row];
   return {
     at: Number(look.at),

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FINISHED_SINCE } from "../../src/cli/tail-follow.ts";
+import { FINISHED_SINCE as FINISHED_OF_AGENTS_SINCE } from "../../src/client/statements.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { explainAnalyzed, makeHistory } from "./history.ts";
 import { call, configureModels, queryable } from "./support.ts";
@@ -98,6 +99,21 @@ describe("with 200,000 requests, by index and few pages:", () => {
     expect(
       nodes.filter((node) => node["Node Type"] === "Seq Scan" && node["Relation Name"] === "queue"),
     ).toEqual([]);
+    expect(blocks).toBeLessThan(1000);
+  });
+
+  test("a client's poll for what finished", async () => {
+    const { nodes, blocks } = await explain(
+      FINISHED_OF_AGENTS_SINCE.replace("$1", "array['agent 1', 'agent 2']").replace(
+        "$2",
+        "(extract(epoch from now()) * 1000 - 60000)",
+      ),
+    );
+    const scanned = nodes.filter(
+      (node) => node["Node Type"] === "Seq Scan" && (node["Actual Loops"] ?? 0) > 0,
+    );
+    expect(scanned.filter((node) => (node["Actual Rows"] ?? 0) > 0)).toEqual([]);
+    expect(nodes.map((node) => node["Relation Name"])).not.toContain("queue");
     expect(blocks).toBeLessThan(1000);
   });
 
