@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:bd568bc6350ad9f20ae836b469df983cf3b81f96
+--! Hash: sha1:9752a2605e899124dedfda098d9f2f2502db1ee5
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -2769,12 +2769,8 @@ begin
     if v_special then
       -- In the order of the keys: two calls with the same ones wait for each other, and never both.
       for v_place in
-        select n.place
-        from unnest(v_news) with ordinality as n (
-          id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model, priority,
-          run_at, deadline, max_attempts, idempotency_key, reply_to, parent_id, lane, weight, pgmq_payload, share_key, place
-        )
-        order by n.agent_id, n.idempotency_key, n.place
+        select p.place from generate_subscripts(v_news, 1) as p (place)
+        order by (v_news[p.place]).agent_id, (v_news[p.place]).idempotency_key, p.place
       loop
         v_index := v_place - 1;
         v_new := v_news[v_place];
