@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:9752a2605e899124dedfda098d9f2f2502db1ee5
+--! Hash: sha1:ae4fd09890f840b121f93efa2dd527c1fa6a562b
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -5879,7 +5879,8 @@ after insert or update or delete or truncate on llmq.models
 for each statement execute function llmq.compile_entrances();
 
 -- The first agent with a weight or an owner, for good: so whoever configures another agent waits for nobody,
--- and no owner is overlooked because two changed agents at once.
+-- and no owner is overlooked because two changed agents at once. The lock is the one that compiling takes, so that
+-- a transaction which configures more never has to ask for a stronger one.
 create function llmq.announce_agents() returns trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -5888,7 +5889,7 @@ begin
   if exists (select from changed as a where a.weight <> 1 or a.owner is not null)
     and exists (select from llmq.entrances as e where not e.agents)
   then
-    lock table llmq.entrances in row exclusive mode;
+    lock table llmq.entrances in share row exclusive mode;
     update llmq.entrances set agents = true where not agents;
   end if;
   return null;

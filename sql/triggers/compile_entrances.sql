@@ -57,7 +57,8 @@ after insert or update or delete or truncate on llmq.models
 for each statement execute function llmq.compile_entrances();
 
 -- The first agent with a weight or an owner, for good: so whoever configures another agent waits for nobody,
--- and no owner is overlooked because two changed agents at once.
+-- and no owner is overlooked because two changed agents at once. The lock is the one that compiling takes, so that
+-- a transaction which configures more never has to ask for a stronger one.
 create function llmq.announce_agents() returns trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -66,7 +67,7 @@ begin
   if exists (select from changed as a where a.weight <> 1 or a.owner is not null)
     and exists (select from llmq.entrances as e where not e.agents)
   then
-    lock table llmq.entrances in row exclusive mode;
+    lock table llmq.entrances in share row exclusive mode;
     update llmq.entrances set agents = true where not agents;
   end if;
   return null;

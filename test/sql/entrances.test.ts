@@ -119,6 +119,23 @@ describe("the first agent with a weight or an owner", () => {
     expect(await agents()).toEqual([true]);
   });
 
+  test("may be configured by two transactions at once, each with a route of its own", async () => {
+    const [first, second] = [await database.connect(), await database.connect()];
+    await first.query("begin");
+    await second.query("begin");
+    await first.query("select llmq.configure_agent('one', weight => 2)");
+    const waiting = second.query("select llmq.configure_agent('two', weight => 2)");
+    await waitForBlockedBackend(database);
+    await first.query("select llmq.configure_route('*', array['second'], 'one')");
+    await first.query("commit");
+    await waiting;
+    await second.query("select llmq.configure_route('*', array['third'], 'two')");
+    await second.query("commit");
+    expect(await agents()).toEqual([true]);
+    expect(await modelOf({ task_type: "one" })).toBe("second");
+    expect(await modelOf({ task_type: "two" })).toBe("third");
+  });
+
   test("is not overlooked by a configuration of which it knows nothing", async () => {
     const [first, second] = [await database.connect(), await database.connect()];
     await first.query("begin");
