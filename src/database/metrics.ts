@@ -1,6 +1,6 @@
 /** What `/metrics` tells of the database. */
 import type { Pool } from "pg";
-import { createReads } from "./dashboard/reads.ts";
+import { createReads } from "./reads.ts";
 
 /** Of one moment, as `llmq.read_metrics()` gives it: counts over all processes, ages in seconds, ratios from 0 to 1. */
 export type DatabaseMetrics = {

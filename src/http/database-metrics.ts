@@ -5,7 +5,7 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { DatabaseMetrics } from "../database/metrics.ts";
 import { within } from "../orchestrator/within.ts";
-import { createCache } from "./dashboard/cache.ts";
+import { createCache } from "./cache.ts";
 import { DATABASE_GAUGES } from "./database-gauges.ts";
 
 /** A scrape must not wait for a pool without a free connection: Prometheus gives up after ten seconds. */

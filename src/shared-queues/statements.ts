@@ -1,5 +1,6 @@
 /** The SQL functions of the shared queues; rows become objects here. */
 import type { Pool } from "pg";
+import { inTransaction } from "../database/transaction.ts";
 import type { ExternalResult, Settlement } from "./external-result.ts";
 
 export type MessageOutcome = {
@@ -31,30 +32,16 @@ export function createSharedQueueDatabase(pool: Pool, handlerTimeoutMs: number) 
       );
       return rows.map((row) => row.queue_name);
     },
-    /** One batch through the queue's handler; its time limit is the transaction's own, so no pooler minds. */
+    /** One batch through the queue's handler. */
     async handle(queueName: string, maxMessages: number): Promise<MessageOutcome[]> {
-      const client = await pool.connect();
-      let broken: Error | undefined;
-      const onError = (error: Error) => {
-        broken = error;
-      };
-      // Without a listener a connection that dies in our hands would end the process.
-      client.on("error", onError);
-      try {
-        await client.query(`begin; set local statement_timeout = ${Math.ceil(handlerTimeoutMs)}`);
+      const begin = `begin; set local statement_timeout = ${Math.ceil(handlerTimeoutMs)}`;
+      return await inTransaction(pool, begin, async (client) => {
         const { rows } = await client.query(
           "select message_id, outcome, error from llmq.handle_shared_queue($1, $2)",
           [queueName, maxMessages],
         );
-        await client.query("commit");
         return rows.map(toOutcome);
-      } catch (error) {
-        await client.query("rollback").catch(onError);
-        throw error;
-      } finally {
-        client.off("error", onError);
-        client.release(broken);
-      }
+      });
     },
     async readExternalResults(maxMessages: number): Promise<ExternalResult[]> {
       const { rows } = await pool.query(

@@ -1,4 +1,5 @@
-import type { ApiFailure, BulkAction, BulkOutcome, Session } from "../../src/http/dashboard/api-types.ts";
+import type { BulkAction, BulkOutcome } from "../../src/http/dashboard/api-request-types.ts";
+import type { ApiFailure, Session } from "../../src/http/dashboard/api-types.ts";
 import { session } from "./session.ts";
 
 /** What the API refused, or could not do. */

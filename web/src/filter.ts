@@ -1,4 +1,4 @@
-import type { RequestFilter } from "../../src/http/dashboard/api-types.ts";
+import type { RequestFilter } from "../../src/http/dashboard/api-request-types.ts";
 
 const NAMES = ["status", "agent", "taskType", "model", "errorType", "text", "from", "to"] as const;
 

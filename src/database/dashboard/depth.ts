@@ -1,5 +1,5 @@
 import type { Depth, WorkerSummary } from "../../http/dashboard/api-types.ts";
-import type { Read } from "./reads.ts";
+import type { Read } from "../reads.ts";
 
 export type QueueState = {
   at: string;

@@ -1,4 +1,4 @@
-import { type Read, tookTooLong } from "./reads.ts";
+import { type Read, tookTooLong } from "../reads.ts";
 
 /** Requests that ended within one bucket alike. */
 export type FinishedGroup = {

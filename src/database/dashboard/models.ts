@@ -1,5 +1,5 @@
-import type { AgentSummary, LimitUse, ModelSummary } from "../../http/dashboard/api-types.ts";
-import { type Read, tookTooLong } from "./reads.ts";
+import type { AgentSummary, LimitUse, ModelSummary } from "../../http/dashboard/api-traffic-types.ts";
+import { type Read, tookTooLong } from "../reads.ts";
 
 type State = {
   cooling_until?: string | null;

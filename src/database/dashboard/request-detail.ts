@@ -3,11 +3,11 @@ import type {
   Attempt,
   Content,
   RequestDetail,
-  RequestStatus,
   Turn,
   ValidationProblem,
-} from "../../http/dashboard/api-types.ts";
-import type { Read } from "./reads.ts";
+} from "../../http/dashboard/api-request-types.ts";
+import type { RequestStatus } from "../../http/dashboard/api-types.ts";
+import type { Read } from "../reads.ts";
 import { type SummaryRow, toSummary } from "./request-list.ts";
 
 /** Of a conversation, in each direction. */

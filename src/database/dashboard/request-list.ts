@@ -3,13 +3,9 @@
  * asked of the database as a condition; what none does (model, error) is applied to at most `SCAN` rows of that,
  * and the answer says how far it got. A page never counts what it does not show.
  */
-import type {
-  RequestFilter,
-  RequestPage,
-  RequestStatus,
-  RequestSummary,
-} from "../../http/dashboard/api-types.ts";
-import { createArguments, type Read } from "./reads.ts";
+import type { RequestFilter, RequestPage, RequestSummary } from "../../http/dashboard/api-request-types.ts";
+import type { RequestStatus } from "../../http/dashboard/api-types.ts";
+import { createArguments, type Read } from "../reads.ts";
 
 /** Rows one page may look through. */
 const SCAN = 20_000;

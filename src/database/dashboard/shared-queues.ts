@@ -1,5 +1,5 @@
-import type { QueueSummary, Queues, SetAsideMessage } from "../../http/dashboard/api-types.ts";
-import type { Read } from "./reads.ts";
+import type { QueueSummary, Queues, SetAsideMessage } from "../../http/dashboard/api-traffic-types.ts";
+import type { Read } from "../reads.ts";
 
 /** Counting ends here. */
 const COUNTED = 10_000;

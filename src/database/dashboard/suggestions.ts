@@ -1,5 +1,5 @@
-import type { Suggestions } from "../../http/dashboard/api-types.ts";
-import { type Read, tookTooLong } from "./reads.ts";
+import type { Suggestions } from "../../http/dashboard/api-request-types.ts";
+import { type Read, tookTooLong } from "../reads.ts";
 
 /** Newest requests that are looked at for names. */
 const LOOKED_AT = 5_000;

@@ -1,7 +1,8 @@
 import type { DashboardActions } from "../../database/dashboard/actions.ts";
-import type { Read } from "../../database/dashboard/reads.ts";
 import { readMatchingIds } from "../../database/dashboard/request-list.ts";
-import type { BulkAction, BulkOutcome, RequestStatus } from "./api-types.ts";
+import type { Read } from "../../database/reads.ts";
+import type { BulkAction, BulkOutcome } from "./api-request-types.ts";
+import type { RequestStatus } from "./api-types.ts";
 
 /** Requests that one action on a filter changes at most. */
 export const BULK_LIMIT = 1_000;

@@ -9,7 +9,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Pool } from "pg";
 import type { Logger } from "pino";
-import { createReads } from "../../database/dashboard/reads.ts";
+import { createReads } from "../../database/reads.ts";
 import type { Access } from "../access.ts";
 import { type Answer, json, send } from "../answer.ts";
 import { createApi } from "./api.ts";

@@ -1,5 +1,6 @@
 /** From what came over HTTP to what the queries take; anything else is refused by name. */
-import type { RequestFilter, RequestStatus } from "./api-types.ts";
+import type { RequestFilter } from "./api-request-types.ts";
+import type { RequestStatus } from "./api-types.ts";
 import { ApiError } from "./failure.ts";
 
 const STATUSES: readonly string[] = ["pending", "processing", "completed", "failed", "cancelled"];

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type QueueState, readQueueState } from "../../database/dashboard/depth.ts";
 import { BUCKET_SECONDS, readFinished, readFinishedWithin } from "../../database/dashboard/finished.ts";
-import type { Read } from "../../database/dashboard/reads.ts";
+import type { Read } from "../../database/reads.ts";
 import { createWake } from "../../orchestrator/wake.ts";
 import type { ApiFailure, Overview } from "./api-types.ts";
 import { describeFailure } from "./failure.ts";

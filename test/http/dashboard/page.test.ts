@@ -5,7 +5,7 @@ import { call, callOne, configureModels, queryable, submit } from "../../sql/sup
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { eventually } from "../../support/eventually.ts";
 import { buildPage, findBrowser, launch, type Visit, visit } from "./browser.ts";
-import { type Served, type ServeOptions, serveDashboard } from "./support.ts";
+import { createOutcomes, type Served, type ServeOptions, serveDashboard } from "./support.ts";
 
 const executable = await findBrowser();
 if (executable === null) console.warn("no Chromium found: the dashboard's page is not tested");
@@ -26,6 +26,7 @@ describe.skipIf(executable === null)("the dashboard in Chromium", () => {
     ]);
     await configureModels(database);
     served = await serve();
+    ({ fail } = createOutcomes(database));
   });
   afterAll(async () => {
     await browser?.close();
@@ -51,26 +52,9 @@ describe.skipIf(executable === null)("the dashboard in Chromium", () => {
     return made.page;
   }
 
-  async function fail(
-    over: Record<string, unknown> = {},
-    outcome: Record<string, unknown> = {},
-  ): Promise<string> {
-    const id = await submit(on(), over);
-    await database.query("select llmq.mark_processing($1)", [id]);
-    await call(on(), "mark_failed", {
-      request_id: id,
-      error_type: "exception",
-      error_message: "it broke",
-      retry: false,
-      ...outcome,
-    });
-    return id;
-  }
-
+  let fail: ReturnType<typeof createOutcomes>["fail"];
   async function complete(over: Record<string, unknown> = {}): Promise<string> {
-    const id = await submit(on(), over);
-    await database.query("select llmq.mark_processing($1)", [id]);
-    await database.query("select llmq.mark_completed($1, 'the answer')", [id]);
+    const id = await createOutcomes(database).complete(over, "the answer");
     served.nudge();
     return id;
   }

@@ -1,9 +1,9 @@
 /** Lists, on as many rows as years of use leave, cost what they show: counted in pages read, not in time. */
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Read } from "../../../src/database/dashboard/reads.ts";
 import { readRequestPage } from "../../../src/database/dashboard/request-list.ts";
-import type { RequestFilter } from "../../../src/http/dashboard/api-types.ts";
+import type { Read } from "../../../src/database/reads.ts";
+import type { RequestFilter } from "../../../src/http/dashboard/api-request-types.ts";
 import { configureModels } from "../../sql/support.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 

@@ -2,6 +2,7 @@ import { createDashboard } from "../../../src/http/dashboard/dashboard.ts";
 import { createMetrics } from "../../../src/http/metrics.ts";
 import { createHttpServer } from "../../../src/http/server.ts";
 import { createLogger } from "../../../src/logger.ts";
+import { call, queryable, submit } from "../../sql/support.ts";
 import type { TestDatabase } from "../../support/database.ts";
 import { wellStats } from "../stats.ts";
 
@@ -87,4 +88,32 @@ export async function* readEvents(
       if (event !== undefined && data !== undefined) yield { event, data: JSON.parse(data) };
     }
   }
+}
+
+/** Requests that have ended, by their ids. */
+export function createOutcomes(database: TestDatabase) {
+  const on = queryable(database);
+  async function started(over: Record<string, unknown>): Promise<string> {
+    const id = await submit(on, over);
+    await database.query("select llmq.mark_processing($1)", [id]);
+    return id;
+  }
+  return {
+    async complete(over: Record<string, unknown> = {}, response = "Hi"): Promise<string> {
+      const id = await started(over);
+      await database.query("select llmq.mark_completed($1, $2)", [id, response]);
+      return id;
+    },
+    async fail(over: Record<string, unknown> = {}, outcome: Record<string, unknown> = {}): Promise<string> {
+      const id = await started(over);
+      await call(on, "mark_failed", {
+        request_id: id,
+        error_type: "exception",
+        error_message: "it broke",
+        retry: false,
+        ...outcome,
+      });
+      return id;
+    },
+  };
 }

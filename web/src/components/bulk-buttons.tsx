@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import type { BulkOutcome, RequestFilter } from "../../../src/http/dashboard/api-types.ts";
+import type { BulkOutcome, RequestFilter } from "../../../src/http/dashboard/api-request-types.ts";
 import { announce } from "../announce.ts";
 import { actions } from "../api.ts";
 import { count } from "../format.ts";

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import type { RequestFilter, Suggestions } from "../../../src/http/dashboard/api-types.ts";
+import type { RequestFilter, Suggestions } from "../../../src/http/dashboard/api-request-types.ts";
 import { filterOf } from "../filter.ts";
 import { exactTime, words } from "../format.ts";
 import { useResource } from "../resource.ts";

@@ -1,7 +1,7 @@
 /** A JSON value as lines of text, each with what a check found wrong at its place. */
 
 import { pointerToField } from "../../../src/answer/violations.ts";
-import type { ValidationProblem } from "../../../src/http/dashboard/api-types.ts";
+import type { ValidationProblem } from "../../../src/http/dashboard/api-request-types.ts";
 
 export type JsonLine = {
   indent: number;

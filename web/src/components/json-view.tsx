@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { ValidationProblem } from "../../../src/http/dashboard/api-types.ts";
+import type { ValidationProblem } from "../../../src/http/dashboard/api-request-types.ts";
 import { count } from "../format.ts";
 import { type JsonLine, jsonLines } from "./json-lines.ts";
 

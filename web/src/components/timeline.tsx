@@ -1,4 +1,4 @@
-import type { Attempt, RequestDetail } from "../../../src/http/dashboard/api-types.ts";
+import type { Attempt, RequestDetail } from "../../../src/http/dashboard/api-request-types.ts";
 import { count, duration, exactTime, money, NONE, words } from "../format.ts";
 import { now } from "../live.ts";
 import { Empty } from "./bits.tsx";

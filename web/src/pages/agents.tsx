@@ -1,4 +1,4 @@
-import type { AgentSummary, Agents } from "../../../src/http/dashboard/api-types.ts";
+import type { AgentSummary, Agents } from "../../../src/http/dashboard/api-traffic-types.ts";
 import { Empty, Meter, Page, Panel } from "../components/bits.tsx";
 import { type Column, DataTable } from "../components/data-table.tsx";
 import { Problem } from "../components/notices.tsx";

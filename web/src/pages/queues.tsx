@@ -1,4 +1,4 @@
-import type { QueueSummary, Queues, SetAsideMessage } from "../../../src/http/dashboard/api-types.ts";
+import type { QueueSummary, Queues, SetAsideMessage } from "../../../src/http/dashboard/api-traffic-types.ts";
 import { Empty, Page, Panel, Time } from "../components/bits.tsx";
 import { type Column, DataTable } from "../components/data-table.tsx";
 import { JsonView } from "../components/json-view.tsx";

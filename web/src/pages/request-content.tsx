@@ -1,6 +1,10 @@
 /** What was asked and what was answered. */
 import type { ComponentChildren } from "preact";
-import type { Content, RequestDetail, ValidationProblem } from "../../../src/http/dashboard/api-types.ts";
+import type {
+  Content,
+  RequestDetail,
+  ValidationProblem,
+} from "../../../src/http/dashboard/api-request-types.ts";
 import { Empty, Panel } from "../components/bits.tsx";
 import { BrokenText, JsonView } from "../components/json-view.tsx";
 import { Messages } from "../components/messages.tsx";

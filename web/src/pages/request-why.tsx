@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import type { RequestDetail } from "../../../src/http/dashboard/api-types.ts";
+import type { RequestDetail } from "../../../src/http/dashboard/api-request-types.ts";
 import { type Fact, Facts, Time } from "../components/bits.tsx";
 import { count, words } from "../format.ts";
 

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { RequestDetail } from "../../../src/http/dashboard/api-types.ts";
+import type { RequestDetail } from "../../../src/http/dashboard/api-request-types.ts";
 import { announce } from "../announce.ts";
 import { actions } from "../api.ts";
 import { type Fact, Facts, Page, Panel, Status, Time } from "../components/bits.tsx";

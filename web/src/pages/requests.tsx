@@ -2,7 +2,7 @@ import type {
   RequestPage as PageOfRequests,
   RequestFilter,
   RequestSummary,
-} from "../../../src/http/dashboard/api-types.ts";
+} from "../../../src/http/dashboard/api-request-types.ts";
 import { Empty, Page, Status, Time } from "../components/bits.tsx";
 import { BulkButtons } from "../components/bulk-buttons.tsx";
 import { type Column, DataTable } from "../components/data-table.tsx";
