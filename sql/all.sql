@@ -28,6 +28,7 @@
 --!include tables/usage.sql
 --!include tables/token_estimates.sql
 --!include tables/agent_usage.sql
+--!include tables/twins.sql
 --!include tables/cached_answers.sql
 --!include tables/cancellations.sql
 --!include tables/armed.sql

@@ -92,6 +92,6 @@ revoke all on schema llmq from public;
 revoke execute on all routines in schema llmq from public;
 revoke usage on type
   llmq.new_request, llmq.claimed_request, llmq.complexity, llmq.priority, llmq.attempt_limit, llmq.jsonb_object,
-  llmq.jsonb_array, llmq.json_schema, llmq.hold_reason, llmq.counter, llmq.small_counter, llmq.lane_room
+  llmq.jsonb_array, llmq.json_schema, llmq.hold_reason, llmq.lane_room
 from public;
 select llmq.grant_roles();

@@ -7,10 +7,6 @@ create domain llmq.priority as smallint constraint priority check (value between
 comment on domain llmq.priority is '-100 to 100; higher runs first.';
 create domain llmq.attempt_limit as smallint constraint attempt_limit check (value between 1 and 1000);
 comment on domain llmq.attempt_limit is 'Failures after which a request fails: 1 to 1000.';
-create domain llmq.counter as integer constraint counter check (value >= 0);
-comment on domain llmq.counter is 'How often something happened.';
-create domain llmq.small_counter as smallint constraint small_counter check (value >= 0);
-comment on domain llmq.small_counter is 'How often something happened, where max_attempts or a constant bounds it.';
 create domain llmq.jsonb_object as jsonb constraint jsonb_object check (jsonb_typeof(value) = 'object');
 comment on domain llmq.jsonb_object is 'A JSON object.';
 create domain llmq.jsonb_array as jsonb constraint jsonb_array check (jsonb_typeof(value) = 'array');
@@ -44,8 +40,7 @@ create type llmq.new_request as (
   parent_id       uuid,
   lane            integer,
   weight          double precision,
-  pgmq_payload    text,
-  share_key       uuid
+  pgmq_payload    text
 );
 comment on type llmq.new_request is 'Internal: a checked and routed request on its way into llmq.requests and llmq.queue.';
 

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:ae4fd09890f840b121f93efa2dd527c1fa6a562b
+--! Hash: sha1:8be93ef4604fd299737be35cfbb359cd382d6b9c
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -25,10 +25,6 @@ create domain llmq.priority as smallint constraint priority check (value between
 comment on domain llmq.priority is '-100 to 100; higher runs first.';
 create domain llmq.attempt_limit as smallint constraint attempt_limit check (value between 1 and 1000);
 comment on domain llmq.attempt_limit is 'Failures after which a request fails: 1 to 1000.';
-create domain llmq.counter as integer constraint counter check (value >= 0);
-comment on domain llmq.counter is 'How often something happened.';
-create domain llmq.small_counter as smallint constraint small_counter check (value >= 0);
-comment on domain llmq.small_counter is 'How often something happened, where max_attempts or a constant bounds it.';
 create domain llmq.jsonb_object as jsonb constraint jsonb_object check (jsonb_typeof(value) = 'object');
 comment on domain llmq.jsonb_object is 'A JSON object.';
 create domain llmq.jsonb_array as jsonb constraint jsonb_array check (jsonb_typeof(value) = 'array');
@@ -62,8 +58,7 @@ create type llmq.new_request as (
   parent_id       uuid,
   lane            integer,
   weight          double precision,
-  pgmq_payload    text,
-  share_key       uuid
+  pgmq_payload    text
 );
 comment on type llmq.new_request is 'Internal: a checked and routed request on its way into llmq.requests and llmq.queue.';
 
@@ -509,13 +504,13 @@ create table llmq.queue (
   created_at      timestamptz not null,
   pgmq_msg_id     bigint,
   lane            integer not null,
-  calls           llmq.counter not null default 0,
-  capacity_waits  llmq.counter not null default 0,
+  calls           integer not null default 0,
+  capacity_waits  integer not null default 0,
   priority        smallint not null,
   max_attempts    smallint not null,
-  attempts        llmq.small_counter not null default 0,
-  reasks          llmq.small_counter not null default 0,
-  crashes         llmq.small_counter not null default 0,
+  attempts        smallint not null default 0,
+  reasks          smallint not null default 0,
+  crashes         smallint not null default 0,
   route_step      smallint not null default 1,
   updated_at      timestamptz not null default clock_timestamp(),
   started_at      timestamptz,
@@ -524,12 +519,8 @@ create table llmq.queue (
   reserved_input  integer,
   reserved_output integer,
   worker_id       uuid,
-  agent_limited   boolean,
   status          text not null default 'pending',
   hold            llmq.hold_reason,
-  shares          boolean,
-  share_key       uuid,
-  leader_id       uuid,
   pinned          boolean not null default false,
   has_reply_to    boolean not null default false,
   agent_id        text not null,
@@ -538,10 +529,10 @@ create table llmq.queue (
   error_type      text,
   error_message   varchar(300),
   constraint queue_pkey primary key (id),
-  -- One and no more: it costs a submit 7 microseconds, by its length (see types.sql). The view prunes by it.
+  -- One, and a short one: it costs a submit 5 microseconds, by its length (see types.sql). A row is processing
+  -- exactly while a claim holds it; its first half is what lets the view leave the queue out by status.
   constraint queue_status check (
-    status = 'pending' and claim_id is null and worker_id is null
-    or status = 'processing' and claim_id is not null and worker_id is not null
+    status >= 'p' and status = case when claim_id is null then 'pending' else 'processing' end
   )
 ) with (
   fillfactor = 45,
@@ -566,20 +557,15 @@ create index queue_waiting on llmq.queue (run_at)
 -- Release: what one agent has held, best first.
 create index queue_held on llmq.queue (hold, agent_id, priority desc, id)
   where hold is not null;
--- Identical requests, and who of them waits for whose answer.
-create index queue_shared on llmq.queue (share_key, leader_id)
-  where share_key is not null;
 -- In flight per lane, oldest first.
 create index queue_processing on llmq.queue (lane, started_at)
   where status = 'processing';
--- In flight per agent, for those that may have so many.
-create index queue_processing_by_agent on llmq.queue (agent_id, started_at)
-  where agent_limited;
 -- Deadlines that pass, queued or running.
 create index queue_deadline on llmq.queue (deadline)
   where deadline is not null;
--- Lists: one agent's open requests (by status), one task type's.
-create index queue_of_agent on llmq.queue (agent_id, status);
+-- One agent's: lists by status, and what it has in flight, oldest first.
+create index queue_of_agent on llmq.queue (agent_id, status, started_at);
+-- One task type's.
 create index queue_by_task_type on llmq.queue (task_type);
 
 comment on table llmq.queue is 'Requests that are not finished: what the claim reads. Narrow on purpose. Read it through the view llmq.llm_requests.';
@@ -589,10 +575,6 @@ comment on column llmq.queue.run_at is 'Not before this.';
 comment on column llmq.queue.claim_id is 'Number of the claim that holds the row; an outcome with another number changes nothing.';
 comment on column llmq.queue.attempts is 'Failures that count. Capacity waits, re-asks and crashes have counters of their own.';
 comment on column llmq.queue.hold is 'Why the claim passed it over and took it out of the way; null: nothing holds it.';
-comment on column llmq.queue.share_key is 'Hash of all that the model would see; set when the request may share a call or an answer.';
-comment on column llmq.queue.shares is 'It may wait for the answer of an identical request in flight (settings.share).';
-comment on column llmq.queue.leader_id is 'The identical request whose answer it waits for (hold = shared).';
-comment on column llmq.queue.agent_limited is 'True while processing, where llmq.agents.max_concurrency counts it; else null.';
 comment on column llmq.queue.reserved_input is 'Input tokens that its claim took from the limits of model and provider; 0 where only requests are counted, null where nothing is.';
 comment on column llmq.queue.reserved_output is 'Output tokens, likewise.';
 comment on column llmq.queue.reserved_usd is 'US dollars that its claim took from the agent''s budget; null without one.';
@@ -649,6 +631,7 @@ create table llmq.results (
   constraint results_pkey primary key (id),
   constraint results_status check (status in ('completed', 'failed', 'cancelled')),
   constraint results_error_exactly_when_failed check ((status = 'failed') = (error_type is not null)),
+  constraint results_counts check (least(attempts, capacity_waits, reasks, crashes, calls) >= 0),
   constraint results_validation_errors check (jsonb_typeof(validation_errors) = 'array')
 ) partition by range (id);
 create table llmq.results_default partition of llmq.results default;
@@ -855,6 +838,25 @@ comment on column llmq.agent_usage.oldest_start is 'Start of the oldest call the
 comment on column llmq.agent_usage.compact is 'A sum.';
 comment on column llmq.agent_usage.usd_of_month is 'Of a sum: US dollars of its calendar month (UTC).';
 --! EndIncluded tables/agent_usage.sql
+--! Included tables/twins.sql
+-- Who may have another's answer: a row for each unfinished request with settings.share or cache_seconds. Beside
+-- llmq.queue and not in it, where every other request would carry its columns and its index along.
+create table llmq.twins (
+  request_id uuid not null,
+  share_key  uuid not null,
+  leader_id  uuid,
+  shares     boolean not null,
+  constraint twins_pkey primary key (request_id)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+-- Identical requests, and who of them waits for whose answer.
+create index twins_by_key on llmq.twins (share_key, leader_id);
+
+comment on table llmq.twins is 'Requests that are not finished and may share a call or an answer with identical ones.';
+comment on column llmq.twins.request_id is 'A row of llmq.queue.';
+comment on column llmq.twins.share_key is 'Hash of all that the model would see: llmq.share_key().';
+comment on column llmq.twins.shares is 'It may wait for the answer of an identical request in flight (settings.share).';
+comment on column llmq.twins.leader_id is 'The identical request whose answer it waits for, while llmq.queue.hold is shared.';
+--! EndIncluded tables/twins.sql
 --! Included tables/cached_answers.sql
 create table llmq.cached_answers (
   share_key   uuid not null,
@@ -2220,8 +2222,7 @@ begin
     null, agent_id, task_type, complexity, messages, coalesce(context, '{}'), nullif(response_schema, 'null'),
     nullif(nullif(tools, '[]'), 'null'), coalesce(settings, '{}'), model, priority, run_at, deadline,
     coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id, v_facts.lane,
-    v_facts.weight, v_facts.pgmq_payload,
-    case when settings ?| '{share,cache_seconds}' then llmq.share_key(messages, response_schema, tools, settings) end
+    v_facts.weight, v_facts.pgmq_payload
   )::llmq.new_request;
 end
 $$;
@@ -2371,7 +2372,8 @@ comment on function llmq.next_tag(int, int, text) is 'Internal: the tag after wh
 create function llmq.pgmq_reference(id uuid, agent_id text, task_type text, complexity text, external boolean) returns jsonb
 language sql stable parallel safe
 as $$
-  select jsonb_build_object('request_id', id, 'agent_id', agent_id, 'task_type', task_type, 'complexity', complexity)
+  -- All of it is text: jsonb_build_object() would look up the type of each.
+  select jsonb_object(array['request_id', id::text, 'agent_id', agent_id, 'task_type', task_type, 'complexity', complexity])
     || case when external then '{"executor": "external"}'::jsonb else '{}' end
 $$;
 comment on function llmq.pgmq_reference(uuid, text, text, text, boolean) is
@@ -2387,7 +2389,7 @@ as $$
       select
         jsonb_object_agg(f.key, f.value)
         || llmq.pgmq_reference(new.id, new.agent_id, new.task_type, new.complexity, coalesce(new.context ->> 'executor' = 'external', false))
-      from jsonb_each(to_jsonb(new) - '{id,lane,weight,pgmq_payload,share_key}'::text[]) as f
+      from jsonb_each(to_jsonb(new) - '{id,lane,weight,pgmq_payload}'::text[]) as f
       where f.value <> 'null'
     )
   else
@@ -2486,7 +2488,7 @@ begin
   end if;
   insert into llmq.queue (
     id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
-    agent_id, task_type, complexity, share_key, shares
+    agent_id, task_type, complexity
   )
   select
     n.id, n.lane, n.priority,
@@ -2495,9 +2497,12 @@ begin
       + row_number() over (partition by n.lane, n.priority, n.agent_id, coalesce(n.run_at <= v_now, true) order by n.ordinality) / n.weight
     end,
     greatest(n.run_at, v_now), n.deadline, now(), v_msg_ids[n.ordinality], n.max_attempts, n.model is not null or coalesce(n.context ->> 'executor' = 'external', false),
-    n.reply_to is not null, n.agent_id, n.task_type, n.complexity, n.share_key,
-    case when n.settings @> '{"share": true}' then true end
+    n.reply_to is not null, n.agent_id, n.task_type, n.complexity
   from unnest(new_requests) with ordinality as n;
+  insert into llmq.twins (request_id, share_key, shares)
+  select n.id, llmq.share_key(n.messages, n.response_schema, n.tools, n.settings), n.settings @> '{"share": true}'
+  from unnest(new_requests) as n
+  where n.settings ?| '{share,cache_seconds}';
   perform llmq.wake_orchestrators();
 end
 $$;
@@ -2525,8 +2530,10 @@ create function llmq.submit_llm_request(
   parent_id       uuid = null
 ) returns uuid
 language plpgsql volatile security definer
--- The probe's plan is made when the queue is empty, as a queue mostly is, and kept when it is not.
+-- The probe's plan is made when the queue is empty, as a queue mostly is, and kept when it is not: sorting the
+-- entries of all agents looks cheap then.
 set enable_seqscan = off
+set enable_sort = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 set search_path = pg_catalog, pg_temp
@@ -2539,6 +2546,7 @@ declare
   v_asked        text;
   v_first_model  text;
   v_lane         int;
+  v_ranking_key  bigint;
   v_max_attempts int;
   v_virtual_time double precision;
   v_pgmq_payload text;
@@ -2548,8 +2556,6 @@ declare
   v_weight       double precision;
   v_owner        name;
   v_ranked       boolean;
-  v_share_key    uuid;
-  v_shares       boolean;
   v_existing     uuid;
   v_msg_id       bigint;
 begin
@@ -2570,17 +2576,18 @@ begin
     v_asked := case when context ->> 'executor' = 'external' then 'external' end;
   end if;
   select
-    llmq.uuid_v7(), clock_timestamp(), e.first_model, e.lane, e.max_attempts, e.virtual_time, e.pgmq_payload,
-    e.refuse_above, e.own_routes, e.agents
+    llmq.uuid_v7(), clock_timestamp(), e.first_model, e.lane, llmq.ranking_key(e.lane, priority, agent_id),
+    e.max_attempts, e.virtual_time, e.pgmq_payload, e.refuse_above, e.own_routes, e.agents
   into
-    v_id, v_now, v_first_model, v_lane, v_max_attempts, v_virtual_time, v_pgmq_payload, v_refuse_above,
+    v_id, v_now, v_first_model, v_lane, v_ranking_key, v_max_attempts, v_virtual_time, v_pgmq_payload, v_refuse_above,
     v_own_routes, v_agents
   from llmq.entrance(
     case when coalesce(v_asked, model) is null then complexity else 'model' end, coalesce(v_asked, model, '*'), priority
   ) as e;
   if v_special or v_lane is null or v_agents or num_nonnulls(v_own_routes, v_refuse_above) > 0 then
     if coalesce(v_asked, model) is null and task_type = any (v_own_routes) then
-      select e.first_model, e.lane, e.virtual_time into v_first_model, v_lane, v_virtual_time
+      select e.first_model, e.lane, llmq.ranking_key(e.lane, priority, agent_id), e.virtual_time
+      into v_first_model, v_lane, v_ranking_key, v_virtual_time
       from llmq.entrance(complexity, task_type, priority) as e;
     end if;
     if v_agents then
@@ -2599,8 +2606,8 @@ begin
       perform llmq.refuse_full_queue(v_lane, least(v_refuse_above, (settings ->> 'refuse_above')::int));
     end if;
     if settings ?| '{share,cache_seconds}' then
-      v_share_key := llmq.share_key(messages, response_schema, tools, settings);
-      v_shares := case when settings @> '{"share": true}' then true end;
+      insert into llmq.twins (request_id, share_key, shares)
+      values (v_id, llmq.share_key(messages, response_schema, tools, settings), settings @> '{"share": true}');
     end if;
   end if;
 
@@ -2620,30 +2627,30 @@ begin
     values (v_now, llmq.pgmq_message(row(
       v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model, priority,
       run_at, deadline, coalesce(max_attempts, v_max_attempts), idempotency_key, reply_to, parent_id, v_lane,
-      v_weight, v_pgmq_payload, null
+      v_weight, v_pgmq_payload
     )::llmq.new_request))
     returning msg_id into v_msg_id;
   end if;
   -- The rank, by the rule of llmq.next_tag(): the lock comes in a statement before the probe.
   v_ranked := (run_at is null or run_at <= v_now) and v_virtual_time is not null
-    and pg_try_advisory_xact_lock(llmq.ranking_key(v_lane, priority, agent_id));
+    and pg_try_advisory_xact_lock(v_ranking_key);
   insert into llmq.queue (
     id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
-    agent_id, task_type, complexity, share_key, shares
+    agent_id, task_type, complexity
   ) values (
     v_id, v_lane, priority,
     case when v_ranked then
       greatest(v_virtual_time, (
         select q.tag
         from llmq.queue as q
-        where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(v_lane, priority, agent_id)
+        where llmq.ranking_key(q.lane, q.priority, q.agent_id) = v_ranking_key
           and q.status = 'pending' and q.tag is not null and q.tag >= v_virtual_time
         order by q.tag desc
         limit 1
       )) + 1 / coalesce(v_weight, 1)
     end,
     greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_max_attempts),
-    coalesce(v_asked, model) is not null, reply_to is not null, agent_id, task_type, complexity, v_share_key, v_shares
+    coalesce(v_asked, model) is not null, reply_to is not null, agent_id, task_type, complexity
   );
   -- As llmq.wake_orchestrators(), without the call.
   if pg_sequence_last_value('llmq.armed') = 2 then
@@ -2755,10 +2762,7 @@ begin
         v_request.priority, v_request.run_at, v_request.deadline,
         coalesce(v_request.max_attempts, (v_facts ->> 'max_attempts')::int), v_request.idempotency_key,
         v_request.reply_to, v_request.parent_id, (v_facts ->> 'lane')::int,
-        (v_facts ->> 'weight')::double precision, v_facts ->> 'pgmq_payload',
-        case when v_request.settings ?| '{share,cache_seconds}' then
-          llmq.share_key(v_request.messages, v_request.response_schema, v_request.tools, v_request.settings)
-        end
+        (v_facts ->> 'weight')::double precision, v_facts ->> 'pgmq_payload'
       )::llmq.new_request;
       v_ids := v_ids || v_new.id;
       v_news := v_news || v_new;
@@ -3165,7 +3169,8 @@ begin
   elsif waiting.hold = 'route_paused' then
     return format('Its route (complexity %s, task type %s) is paused.', waiting.complexity, waiting.task_type);
   elsif waiting.hold = 'shared' then
-    return format('It will get the answer of an identical request in flight: %s.', waiting.leader_id);
+    return format('It will get the answer of an identical request in flight: %s.',
+      (select t.leader_id from llmq.twins as t where t.request_id = waiting.id));
   elsif waiting.run_at > v_now then
     return concat(format('It is not due before %s', waiting.run_at), coalesce('; last error: ' || waiting.error_message, '.'));
   elsif v_model.paused then
@@ -3610,12 +3615,11 @@ begin
     where u.agent_id = agent_room.agent_id and not u.compact and u.oldest_start is not null
     order by u.at desc
     limit 1;
-    -- Ordered, so that no other index will do: queue_of_agent, too, finds them, behind all the dead ones.
     select v_agent.max_concurrency - count(*), min(f.started_at) into calls, oldest
     from (
       select q.started_at
       from llmq.queue as q
-      where q.agent_id = agent_room.agent_id and q.agent_limited and q.started_at >= coalesce(v_from, '-infinity')
+      where q.agent_id = agent_room.agent_id and q.status = 'processing' and q.started_at >= coalesce(v_from, '-infinity')
       order by q.started_at
       offset 0
     ) as f;
@@ -3660,9 +3664,10 @@ begin
     return;
   end if;
   request_id := coalesce((starting ->> share_key::text)::uuid, (
-    select q.id
-    from llmq.queue as q
-    where q.share_key = share_key and q.lane = lane and q.shares and q.status = 'processing'
+    select t.request_id
+    from llmq.twins as t
+    where t.share_key = share_key and t.shares
+      and (select q.lane = lane and q.status = 'processing' from llmq.queue as q where q.id = t.request_id)
     limit 1
   ));
   if request_id is not null then
@@ -3751,12 +3756,13 @@ begin
   select h.* into v_habits from llmq.token_habits(lane) as h;
   for v_row in
     select
-      q.held, q.id, q.agent_id, q.complexity, q.task_type, q.pinned, q.share_key, q.shares,
+      q.held, q.id, q.agent_id, q.complexity, q.task_type, q.pinned, s.share_key, s.shares,
       a.agent_id is not null as limited, a.paused, a.max_concurrency is not null as counted, b.budgeted,
       t.input_tokens, t.output_tokens,
       case when b.budgeted then coalesce(llmq.cost_of(p, t.input_tokens, t.output_tokens, 0, 0), 0) end as cost
     from unnest(candidates) with ordinality as c (id, place)
     cross join lateral (select w as held, w.* from llmq.queue as w where w.id = c.id offset 0) as q
+    left join llmq.twins as s on s.request_id = q.id
     left join llmq.agents as a
       on a.agent_id = q.agent_id
       and (a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null)
@@ -3838,9 +3844,11 @@ begin
 
   if v_held <> '{}' then
     update llmq.queue as q
-    set tag = null, hold = v_holds[array_position(v_held, q.id)], leader_id = v_led_by[array_position(v_held, q.id)],
-        updated_at = clock_timestamp()
+    set tag = null, hold = v_holds[array_position(v_held, q.id)], updated_at = clock_timestamp()
     where q.id = any (v_held);
+    update llmq.twins as s
+    set leader_id = v_led_by[array_position(v_held, s.request_id)]
+    where s.request_id = any (v_held);
     handled := handled + cardinality(v_held);
   end if;
   if v_broke <> '{}' then
@@ -3878,21 +3886,21 @@ comment on function llmq.note_start(llmq.lane_room, int, int[], int[]) is 'Inter
 --! EndIncluded internal/note_start.sql
 --! Included internal/note_agents.sql
 -- What a claim took from limited agents: a row for each, which also says where counting its calls begins next time.
-create function llmq.note_agents(request_ids uuid[], agents jsonb) returns void
+create function llmq.note_agents(request_ids uuid[], limited uuid[], agents jsonb) returns void
 language sql volatile
 set search_path = pg_catalog, pg_temp
 as $$
   insert into llmq.agent_usage (agent_id, at, usd, oldest_start)
   select
     q.agent_id, q.started_at, coalesce(sum(q.reserved_usd), 0),
-    case when bool_or(q.agent_limited) then least((agents -> q.agent_id ->> 'oldest')::timestamptz, q.started_at) end
+    case when bool_or(q.id = any (limited)) then least((agents -> q.agent_id ->> 'oldest')::timestamptz, q.started_at) end
   from unnest(request_ids) as i (id)
   -- Row by row: grouped by agent, a plan made on an empty queue would read all of it in the order of agents.
   cross join lateral (select w.* from llmq.queue as w where w.id = i.id offset 0) as q
-  where q.reserved_usd is not null or q.agent_limited
+  where q.reserved_usd is not null or q.id = any (limited)
   group by q.agent_id, q.started_at
 $$;
-comment on function llmq.note_agents(uuid[], jsonb) is 'Internal: writes llmq.agent_usage for calls that a claim begins.';
+comment on function llmq.note_agents(uuid[], uuid[], jsonb) is 'Internal: writes llmq.agent_usage for calls that a claim begins; limited: those whose agent may have only so many in flight.';
 --! EndIncluded internal/note_agents.sql
 --! Included worker/claim_pending_llm_requests.sql
 -- THE CLAIM. pending (ready) -> processing, for up to max_requests rows; never one row twice, never more
@@ -3934,6 +3942,7 @@ declare
   v_worker    uuid := worker_id;
   v_any_agent boolean;
   v_any_route boolean;
+  v_any_twin  boolean;
   v_lane      record;
   v_room      llmq.lane_room;
   v_want      bigint;
@@ -3959,6 +3968,7 @@ begin
     where a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null
   );
   v_any_route := exists (select from llmq.routes as r where r.paused);
+  v_any_twin := exists (select from llmq.twins);
 
   for v_lane in
     select
@@ -3998,9 +4008,9 @@ begin
       v_want := least(max_requests - cardinality(v_ids), v_room.requests);
       exit when v_want <= 0;
       with picked as materialized (
-        select r.id, r.tag, r.agent_id, r.share_key
+        select r.id, r.tag, r.agent_id
         from (
-          select q.id, q.tag, q.agent_id, q.share_key
+          select q.id, q.tag, q.agent_id
           from llmq.queue as q
           where q.lane = v_lane.lane and q.priority = v_lane.priority and q.status = 'pending' and q.tag is not null
             and q.tag >= v_lane.scan
@@ -4012,7 +4022,8 @@ begin
         limit case when v_round = 1 then v_want else greatest(v_want, 200) end
       )
       select
-        array_agg(k.id) as ids, bool_or(k.share_key is not null) as shared,
+        array_agg(k.id) as ids,
+        bool_or(v_any_twin and exists (select from llmq.twins as t where t.request_id = k.id)) as shared,
         bool_or(v_any_agent and exists (
           select from llmq.agents as a
           where a.agent_id = k.agent_id
@@ -4043,12 +4054,11 @@ begin
               when v_looked then v_admit.input_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
             reserved_output = case
               when v_looked then v_admit.output_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
-            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end,
-            agent_limited = case when v_looked and q.id = any (v_admit.limited) then true end
+            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end
         where q.id = any (v_admit.ids)
         returning
           q.id, q.claim_id, q.agent_id, q.task_type, q.complexity, q.deadline, q.created_at, q.started_at, q.attempts,
-          q.max_attempts, q.agent_limited, q.tag
+          q.max_attempts, q.tag
       ),
       movable as materialized (
         select m.lane, m.priority, greatest(m.vt, (select max(c.tag) from claimed as c)) as vt
@@ -4071,7 +4081,7 @@ begin
         r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, c.started_at, c.attempts::smallint,
         c.max_attempts, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
         v_lane.options, v_lane.context_window, v_lane.max_output_tokens,
-        v_lane.calls_limited or coalesce(c.agent_limited, false)
+        v_lane.calls_limited or coalesce(c.id = any (v_admit.limited), false)
       -- Put in order before the prompts come along.
       from (select d.* from claimed as d order by d.tag) as c
       cross join lateral (select r.* from llmq.requests as r where r.id = c.id limit 1) as r
@@ -4083,7 +4093,7 @@ begin
           v_room := llmq.note_start(v_room, cardinality(v_admit.ids), v_admit.input_tokens, v_admit.output_tokens);
         end if;
         if v_looked then
-          perform llmq.note_agents(v_admit.ids, v_admit.agents);
+          perform llmq.note_agents(v_admit.ids, v_admit.limited, v_admit.agents);
         end if;
       end if;
       exit when v_admit.handled = 0;
@@ -4143,10 +4153,7 @@ begin
   end if;
   update llmq.queue as q
   set status = 'processing', worker_id = v_worker, claim_id = nextval('llmq.claim_ids'),
-      started_at = clock_timestamp(), updated_at = clock_timestamp(), tag = null, hold = null, leader_id = null,
-      agent_limited = nullif(exists (
-        select from llmq.agents as a where a.agent_id = q.agent_id and a.max_concurrency is not null
-      ), false)
+      started_at = clock_timestamp(), updated_at = clock_timestamp(), tag = null, hold = null
   where q.id = request_id and q.status = 'pending' and (q.deadline is null or q.deadline > clock_timestamp())
   returning q.claim_id into v_claim;
   if not found then
@@ -4479,7 +4486,7 @@ begin
     select h.agent_id, r.reason, case r.reason
         when 'agent_paused' then case when a.paused then 0 end
         when 'agent_concurrency' then a.max_concurrency - (
-          select count(*) from llmq.queue as q where q.agent_id = h.agent_id and q.agent_limited
+          select count(*) from llmq.queue as q where q.agent_id = h.agent_id and q.status = 'processing'
         )
         -- What a call costs is not known here: some at a time.
         when 'agent_budget' then case
@@ -4523,32 +4530,45 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_twin record;
+  v_ended llmq.twins[];
+  v_twin  record;
 begin
+  with gone as (
+    delete from llmq.twins as t
+    where t.request_id = any (array(select e.id from unnest(ended) as e))
+    returning t
+  )
+  select array_agg(g.t) into v_ended from gone as g;
+  if v_ended is null then
+    return;
+  end if;
   insert into llmq.cached_answers (share_key, lane, request_id, finished_at, expires_at)
-  select distinct on (e.share_key, e.lane)
-    e.share_key, e.lane, f.id, f.finished_at,
+  select distinct on (t.share_key, e.lane)
+    t.share_key, e.lane, f.id, f.finished_at,
     f.finished_at + (r.settings ->> 'cache_seconds')::double precision * interval '1 second'
   from unnest(ended) as e
+  join unnest(v_ended) as t on t.request_id = e.id
   join llmq.results as f on f.id = e.id and f.status = 'completed'
   join llmq.requests as r on r.id = e.id
   where r.settings ? 'cache_seconds'
     -- An answer from the cache does not become younger by being used.
     and not exists (select from llmq.attempts as a where a.request_id = e.id and a.outcome = 'cached')
-  order by e.share_key, e.lane, f.finished_at desc
+  order by t.share_key, e.lane, f.finished_at desc
   on conflict (share_key, lane) do update
   set request_id = excluded.request_id, finished_at = excluded.finished_at, expires_at = excluded.expires_at;
 
   for v_twin in
     select q as held, q.id, e.id as leader, e.lane, f.status = 'completed' as answered
     from unnest(ended) as e
-    join llmq.queue as q on q.share_key = e.share_key and q.leader_id = e.id
+    join unnest(v_ended) as t on t.request_id = e.id
+    join llmq.twins as s on s.share_key = t.share_key and s.leader_id = e.id
+    join llmq.queue as q on q.id = s.request_id and q.hold = 'shared'
     left join llmq.results as f on f.id = e.id
     order by q.id
     for update of q
   loop
     update llmq.queue as q
-    set hold = null, leader_id = null, lane = v_twin.lane, run_at = clock_timestamp(), updated_at = clock_timestamp()
+    set hold = null, lane = v_twin.lane, run_at = clock_timestamp(), updated_at = clock_timestamp()
     where q.id = v_twin.id;
     if v_twin.answered then
       perform llmq.finish_from(v_twin.held, v_twin.leader, 'shared');
@@ -4627,7 +4647,6 @@ declare
   v_messages bigint[];
   v_replies  uuid[];
   v_reserved boolean;
-  v_shared   boolean;
   v_stored   int;
 begin
   select
@@ -4645,8 +4664,8 @@ begin
     array_agg(g.q), array_agg((g.q).id), array_agg((g.q).agent_id),
     array_agg((g.q).pgmq_msg_id) filter (where (g.q).pgmq_msg_id is not null),
     array_agg((g.q).id) filter (where (g.q).has_reply_to),
-    bool_or(num_nonnulls((g.q).reserved_input, (g.q).reserved_usd) > 0), bool_or((g.q).share_key is not null)
-  into v_gone, v_done, v_agents, v_messages, v_replies, v_reserved, v_shared
+    bool_or(num_nonnulls((g.q).reserved_input, (g.q).reserved_usd) > 0)
+  into v_gone, v_done, v_agents, v_messages, v_replies, v_reserved
   from gone as g;
   if v_gone is null then
     return '{}';
@@ -4694,7 +4713,7 @@ begin
   if v_reserved then
     perform llmq.settle(v_gone, outcomes);
   end if;
-  if v_shared then
+  if exists (select from llmq.twins) then
     perform llmq.release_twins(v_gone);
   end if;
   if exists (select from llmq.queue as q where q.hold in ('agent_concurrency', 'agent_budget')) then
@@ -5071,7 +5090,7 @@ begin
       perform llmq.write_attempts(array[v_held], jsonb_build_array(v_failure.failure));
       update llmq.queue as q
       set status = 'pending', tag = null, claim_id = null, worker_id = null,
-          reserved_input = null, reserved_output = null, reserved_usd = null, agent_limited = null,
+          reserved_input = null, reserved_output = null, reserved_usd = null,
           lane = v_next.next_lane, route_step = v_next.next_step, run_at = v_next.next_run,
           attempts = q.attempts + v_next.failures,
           capacity_waits = q.capacity_waits + v_next.waits,
@@ -5263,7 +5282,7 @@ begin
   released as (
     update llmq.queue as q
     set status = 'pending', tag = null, claim_id = null, worker_id = null, run_at = clock_timestamp(),
-        reserved_input = null, reserved_output = null, reserved_usd = null, agent_limited = null, calls = q.calls + 1, updated_at = clock_timestamp()
+        reserved_input = null, reserved_output = null, reserved_usd = null, calls = q.calls + 1, updated_at = clock_timestamp()
     where q.id = any (array(select h.id from held as h))
   )
   select array_agg(h.held) into v_held from held as h;
@@ -5402,14 +5421,20 @@ begin
   delete from llmq.results as f where f.id = request_id;
   insert into llmq.queue (
     id, lane, priority, run_at, deadline, created_at, pgmq_msg_id, max_attempts, calls, pinned, has_reply_to,
-    agent_id, task_type, complexity, share_key, shares
+    agent_id, task_type, complexity
   ) values (
     request_id, v_new.lane, v_new.priority, clock_timestamp(), v_new.deadline, v_result.created_at,
     (llmq.copy_to_pgmq(array[v_new]))[1], v_new.max_attempts,
     (select coalesce(max(a.number), 0) from llmq.attempts as a where a.request_id = retry_llm_request.request_id),
-    v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity,
-    v_new.share_key, case when v_new.settings @> '{"share": true}' then true end
+    v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity
   );
+  if v_new.settings ?| '{share,cache_seconds}' then
+    insert into llmq.twins (request_id, share_key, shares)
+    values (
+      request_id, llmq.share_key(v_new.messages, v_new.response_schema, v_new.tools, v_new.settings),
+      v_new.settings @> '{"share": true}'
+    );
+  end if;
   perform llmq.wake_orchestrators();
   return true;
 end
@@ -6310,13 +6335,6 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- Calls that began before the limit did count, too.
-  if tg_op <> 'DELETE' then
-    update llmq.queue as q
-    set agent_limited = true
-    where q.status = 'processing' and q.agent_limited is null
-      and q.agent_id in (select a.agent_id from changed as c join llmq.agents as a on a.agent_id = c.agent_id where a.max_concurrency is not null);
-  end if;
   perform llmq.release_held((select array_agg(c.agent_id) from changed as c), 10000);
   perform pg_notify('llmq_wake', '');
   return null;
@@ -6631,11 +6649,11 @@ begin
   v_total := coalesce(llmq.release_held(v_agents, max_rows), 0);
 
   update llmq.queue as q
-  set hold = null, leader_id = null, run_at = clock_timestamp(), updated_at = clock_timestamp()
+  set hold = null, run_at = clock_timestamp(), updated_at = clock_timestamp()
   where q.id = any (array(
     select h.id
     from (
-      select b.id, b.hold, b.leader_id, b.complexity, b.task_type
+      select b.id, b.hold, b.complexity, b.task_type
       from llmq.queue as b
       where b.hold in ('route_paused', 'shared')
       order by b.hold, b.agent_id, b.priority desc, b.id
@@ -6643,7 +6661,9 @@ begin
       for update skip locked
     ) as h
     where case h.hold
-      when 'shared' then not exists (select from llmq.queue as l where l.id = h.leader_id)
+      when 'shared' then not exists (
+        select from llmq.twins as t join llmq.queue as l on l.id = t.leader_id where t.request_id = h.id
+      )
       else (select r.paused from llmq.route_of(h.complexity, h.task_type) as r) is not true
     end
   ));
@@ -7808,7 +7828,7 @@ revoke all on schema llmq from public;
 revoke execute on all routines in schema llmq from public;
 revoke usage on type
   llmq.new_request, llmq.claimed_request, llmq.complexity, llmq.priority, llmq.attempt_limit, llmq.jsonb_object,
-  llmq.jsonb_array, llmq.json_schema, llmq.hold_reason, llmq.counter, llmq.small_counter, llmq.lane_room
+  llmq.jsonb_array, llmq.json_schema, llmq.hold_reason, llmq.lane_room
 from public;
 select llmq.grant_roles();
 --! EndIncluded grants.sql

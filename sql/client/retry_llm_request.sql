@@ -30,14 +30,20 @@ begin
   delete from llmq.results as f where f.id = request_id;
   insert into llmq.queue (
     id, lane, priority, run_at, deadline, created_at, pgmq_msg_id, max_attempts, calls, pinned, has_reply_to,
-    agent_id, task_type, complexity, share_key, shares
+    agent_id, task_type, complexity
   ) values (
     request_id, v_new.lane, v_new.priority, clock_timestamp(), v_new.deadline, v_result.created_at,
     (llmq.copy_to_pgmq(array[v_new]))[1], v_new.max_attempts,
     (select coalesce(max(a.number), 0) from llmq.attempts as a where a.request_id = retry_llm_request.request_id),
-    v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity,
-    v_new.share_key, case when v_new.settings @> '{"share": true}' then true end
+    v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity
   );
+  if v_new.settings ?| '{share,cache_seconds}' then
+    insert into llmq.twins (request_id, share_key, shares)
+    values (
+      request_id, llmq.share_key(v_new.messages, v_new.response_schema, v_new.tools, v_new.settings),
+      v_new.settings @> '{"share": true}'
+    );
+  end if;
   perform llmq.wake_orchestrators();
   return true;
 end

@@ -19,8 +19,10 @@ create function llmq.submit_llm_request(
   parent_id       uuid = null
 ) returns uuid
 language plpgsql volatile security definer
--- The probe's plan is made when the queue is empty, as a queue mostly is, and kept when it is not.
+-- The probe's plan is made when the queue is empty, as a queue mostly is, and kept when it is not: sorting the
+-- entries of all agents looks cheap then.
 set enable_seqscan = off
+set enable_sort = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 set search_path = pg_catalog, pg_temp
@@ -33,6 +35,7 @@ declare
   v_asked        text;
   v_first_model  text;
   v_lane         int;
+  v_ranking_key  bigint;
   v_max_attempts int;
   v_virtual_time double precision;
   v_pgmq_payload text;
@@ -42,8 +45,6 @@ declare
   v_weight       double precision;
   v_owner        name;
   v_ranked       boolean;
-  v_share_key    uuid;
-  v_shares       boolean;
   v_existing     uuid;
   v_msg_id       bigint;
 begin
@@ -64,17 +65,18 @@ begin
     v_asked := case when context ->> 'executor' = 'external' then 'external' end;
   end if;
   select
-    llmq.uuid_v7(), clock_timestamp(), e.first_model, e.lane, e.max_attempts, e.virtual_time, e.pgmq_payload,
-    e.refuse_above, e.own_routes, e.agents
+    llmq.uuid_v7(), clock_timestamp(), e.first_model, e.lane, llmq.ranking_key(e.lane, priority, agent_id),
+    e.max_attempts, e.virtual_time, e.pgmq_payload, e.refuse_above, e.own_routes, e.agents
   into
-    v_id, v_now, v_first_model, v_lane, v_max_attempts, v_virtual_time, v_pgmq_payload, v_refuse_above,
+    v_id, v_now, v_first_model, v_lane, v_ranking_key, v_max_attempts, v_virtual_time, v_pgmq_payload, v_refuse_above,
     v_own_routes, v_agents
   from llmq.entrance(
     case when coalesce(v_asked, model) is null then complexity else 'model' end, coalesce(v_asked, model, '*'), priority
   ) as e;
   if v_special or v_lane is null or v_agents or num_nonnulls(v_own_routes, v_refuse_above) > 0 then
     if coalesce(v_asked, model) is null and task_type = any (v_own_routes) then
-      select e.first_model, e.lane, e.virtual_time into v_first_model, v_lane, v_virtual_time
+      select e.first_model, e.lane, llmq.ranking_key(e.lane, priority, agent_id), e.virtual_time
+      into v_first_model, v_lane, v_ranking_key, v_virtual_time
       from llmq.entrance(complexity, task_type, priority) as e;
     end if;
     if v_agents then
@@ -93,8 +95,8 @@ begin
       perform llmq.refuse_full_queue(v_lane, least(v_refuse_above, (settings ->> 'refuse_above')::int));
     end if;
     if settings ?| '{share,cache_seconds}' then
-      v_share_key := llmq.share_key(messages, response_schema, tools, settings);
-      v_shares := case when settings @> '{"share": true}' then true end;
+      insert into llmq.twins (request_id, share_key, shares)
+      values (v_id, llmq.share_key(messages, response_schema, tools, settings), settings @> '{"share": true}');
     end if;
   end if;
 
@@ -114,30 +116,30 @@ begin
     values (v_now, llmq.pgmq_message(row(
       v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model, priority,
       run_at, deadline, coalesce(max_attempts, v_max_attempts), idempotency_key, reply_to, parent_id, v_lane,
-      v_weight, v_pgmq_payload, null
+      v_weight, v_pgmq_payload
     )::llmq.new_request))
     returning msg_id into v_msg_id;
   end if;
   -- The rank, by the rule of llmq.next_tag(): the lock comes in a statement before the probe.
   v_ranked := (run_at is null or run_at <= v_now) and v_virtual_time is not null
-    and pg_try_advisory_xact_lock(llmq.ranking_key(v_lane, priority, agent_id));
+    and pg_try_advisory_xact_lock(v_ranking_key);
   insert into llmq.queue (
     id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
-    agent_id, task_type, complexity, share_key, shares
+    agent_id, task_type, complexity
   ) values (
     v_id, v_lane, priority,
     case when v_ranked then
       greatest(v_virtual_time, (
         select q.tag
         from llmq.queue as q
-        where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(v_lane, priority, agent_id)
+        where llmq.ranking_key(q.lane, q.priority, q.agent_id) = v_ranking_key
           and q.status = 'pending' and q.tag is not null and q.tag >= v_virtual_time
         order by q.tag desc
         limit 1
       )) + 1 / coalesce(v_weight, 1)
     end,
     greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_max_attempts),
-    coalesce(v_asked, model) is not null, reply_to is not null, agent_id, task_type, complexity, v_share_key, v_shares
+    coalesce(v_asked, model) is not null, reply_to is not null, agent_id, task_type, complexity
   );
   -- As llmq.wake_orchestrators(), without the call.
   if pg_sequence_last_value('llmq.armed') = 2 then

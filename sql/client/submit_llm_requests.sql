@@ -79,10 +79,7 @@ begin
         v_request.priority, v_request.run_at, v_request.deadline,
         coalesce(v_request.max_attempts, (v_facts ->> 'max_attempts')::int), v_request.idempotency_key,
         v_request.reply_to, v_request.parent_id, (v_facts ->> 'lane')::int,
-        (v_facts ->> 'weight')::double precision, v_facts ->> 'pgmq_payload',
-        case when v_request.settings ?| '{share,cache_seconds}' then
-          llmq.share_key(v_request.messages, v_request.response_schema, v_request.tools, v_request.settings)
-        end
+        (v_facts ->> 'weight')::double precision, v_facts ->> 'pgmq_payload'
       )::llmq.new_request;
       v_ids := v_ids || v_new.id;
       v_news := v_news || v_new;

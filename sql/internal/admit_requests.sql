@@ -53,12 +53,13 @@ begin
   select h.* into v_habits from llmq.token_habits(lane) as h;
   for v_row in
     select
-      q.held, q.id, q.agent_id, q.complexity, q.task_type, q.pinned, q.share_key, q.shares,
+      q.held, q.id, q.agent_id, q.complexity, q.task_type, q.pinned, s.share_key, s.shares,
       a.agent_id is not null as limited, a.paused, a.max_concurrency is not null as counted, b.budgeted,
       t.input_tokens, t.output_tokens,
       case when b.budgeted then coalesce(llmq.cost_of(p, t.input_tokens, t.output_tokens, 0, 0), 0) end as cost
     from unnest(candidates) with ordinality as c (id, place)
     cross join lateral (select w as held, w.* from llmq.queue as w where w.id = c.id offset 0) as q
+    left join llmq.twins as s on s.request_id = q.id
     left join llmq.agents as a
       on a.agent_id = q.agent_id
       and (a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null)
@@ -140,9 +141,11 @@ begin
 
   if v_held <> '{}' then
     update llmq.queue as q
-    set tag = null, hold = v_holds[array_position(v_held, q.id)], leader_id = v_led_by[array_position(v_held, q.id)],
-        updated_at = clock_timestamp()
+    set tag = null, hold = v_holds[array_position(v_held, q.id)], updated_at = clock_timestamp()
     where q.id = any (v_held);
+    update llmq.twins as s
+    set leader_id = v_led_by[array_position(v_held, s.request_id)]
+    where s.request_id = any (v_held);
     handled := handled + cardinality(v_held);
   end if;
   if v_broke <> '{}' then

@@ -40,12 +40,11 @@ begin
     where u.agent_id = agent_room.agent_id and not u.compact and u.oldest_start is not null
     order by u.at desc
     limit 1;
-    -- Ordered, so that no other index will do: queue_of_agent, too, finds them, behind all the dead ones.
     select v_agent.max_concurrency - count(*), min(f.started_at) into calls, oldest
     from (
       select q.started_at
       from llmq.queue as q
-      where q.agent_id = agent_room.agent_id and q.agent_limited and q.started_at >= coalesce(v_from, '-infinity')
+      where q.agent_id = agent_room.agent_id and q.status = 'processing' and q.started_at >= coalesce(v_from, '-infinity')
       order by q.started_at
       offset 0
     ) as f;

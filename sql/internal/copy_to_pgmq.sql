@@ -5,7 +5,8 @@
 create function llmq.pgmq_reference(id uuid, agent_id text, task_type text, complexity text, external boolean) returns jsonb
 language sql stable parallel safe
 as $$
-  select jsonb_build_object('request_id', id, 'agent_id', agent_id, 'task_type', task_type, 'complexity', complexity)
+  -- All of it is text: jsonb_build_object() would look up the type of each.
+  select jsonb_object(array['request_id', id::text, 'agent_id', agent_id, 'task_type', task_type, 'complexity', complexity])
     || case when external then '{"executor": "external"}'::jsonb else '{}' end
 $$;
 comment on function llmq.pgmq_reference(uuid, text, text, text, boolean) is
@@ -21,7 +22,7 @@ as $$
       select
         jsonb_object_agg(f.key, f.value)
         || llmq.pgmq_reference(new.id, new.agent_id, new.task_type, new.complexity, coalesce(new.context ->> 'executor' = 'external', false))
-      from jsonb_each(to_jsonb(new) - '{id,lane,weight,pgmq_payload,share_key}'::text[]) as f
+      from jsonb_each(to_jsonb(new) - '{id,lane,weight,pgmq_payload}'::text[]) as f
       where f.value <> 'null'
     )
   else

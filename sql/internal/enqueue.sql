@@ -41,7 +41,7 @@ begin
   end if;
   insert into llmq.queue (
     id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
-    agent_id, task_type, complexity, share_key, shares
+    agent_id, task_type, complexity
   )
   select
     n.id, n.lane, n.priority,
@@ -50,9 +50,12 @@ begin
       + row_number() over (partition by n.lane, n.priority, n.agent_id, coalesce(n.run_at <= v_now, true) order by n.ordinality) / n.weight
     end,
     greatest(n.run_at, v_now), n.deadline, now(), v_msg_ids[n.ordinality], n.max_attempts, n.model is not null or coalesce(n.context ->> 'executor' = 'external', false),
-    n.reply_to is not null, n.agent_id, n.task_type, n.complexity, n.share_key,
-    case when n.settings @> '{"share": true}' then true end
+    n.reply_to is not null, n.agent_id, n.task_type, n.complexity
   from unnest(new_requests) with ordinality as n;
+  insert into llmq.twins (request_id, share_key, shares)
+  select n.id, llmq.share_key(n.messages, n.response_schema, n.tools, n.settings), n.settings @> '{"share": true}'
+  from unnest(new_requests) as n
+  where n.settings ?| '{share,cache_seconds}';
   perform llmq.wake_orchestrators();
 end
 $$;

@@ -48,7 +48,7 @@ begin
       perform llmq.write_attempts(array[v_held], jsonb_build_array(v_failure.failure));
       update llmq.queue as q
       set status = 'pending', tag = null, claim_id = null, worker_id = null,
-          reserved_input = null, reserved_output = null, reserved_usd = null, agent_limited = null,
+          reserved_input = null, reserved_output = null, reserved_usd = null,
           lane = v_next.next_lane, route_step = v_next.next_step, run_at = v_next.next_run,
           attempts = q.attempts + v_next.failures,
           capacity_waits = q.capacity_waits + v_next.waits,

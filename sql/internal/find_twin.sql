@@ -32,9 +32,10 @@ begin
     return;
   end if;
   request_id := coalesce((starting ->> share_key::text)::uuid, (
-    select q.id
-    from llmq.queue as q
-    where q.share_key = share_key and q.lane = lane and q.shares and q.status = 'processing'
+    select t.request_id
+    from llmq.twins as t
+    where t.share_key = share_key and t.shares
+      and (select q.lane = lane and q.status = 'processing' from llmq.queue as q where q.id = t.request_id)
     limit 1
   ));
   if request_id is not null then

@@ -28,7 +28,6 @@ declare
   v_messages bigint[];
   v_replies  uuid[];
   v_reserved boolean;
-  v_shared   boolean;
   v_stored   int;
 begin
   select
@@ -46,8 +45,8 @@ begin
     array_agg(g.q), array_agg((g.q).id), array_agg((g.q).agent_id),
     array_agg((g.q).pgmq_msg_id) filter (where (g.q).pgmq_msg_id is not null),
     array_agg((g.q).id) filter (where (g.q).has_reply_to),
-    bool_or(num_nonnulls((g.q).reserved_input, (g.q).reserved_usd) > 0), bool_or((g.q).share_key is not null)
-  into v_gone, v_done, v_agents, v_messages, v_replies, v_reserved, v_shared
+    bool_or(num_nonnulls((g.q).reserved_input, (g.q).reserved_usd) > 0)
+  into v_gone, v_done, v_agents, v_messages, v_replies, v_reserved
   from gone as g;
   if v_gone is null then
     return '{}';
@@ -95,7 +94,7 @@ begin
   if v_reserved then
     perform llmq.settle(v_gone, outcomes);
   end if;
-  if v_shared then
+  if exists (select from llmq.twins) then
     perform llmq.release_twins(v_gone);
   end if;
   if exists (select from llmq.queue as q where q.hold in ('agent_concurrency', 'agent_budget')) then

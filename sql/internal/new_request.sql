@@ -23,8 +23,7 @@ begin
     null, agent_id, task_type, complexity, messages, coalesce(context, '{}'), nullif(response_schema, 'null'),
     nullif(nullif(tools, '[]'), 'null'), coalesce(settings, '{}'), model, priority, run_at, deadline,
     coalesce(max_attempts, v_facts.max_attempts), idempotency_key, reply_to, parent_id, v_facts.lane,
-    v_facts.weight, v_facts.pgmq_payload,
-    case when settings ?| '{share,cache_seconds}' then llmq.share_key(messages, response_schema, tools, settings) end
+    v_facts.weight, v_facts.pgmq_payload
   )::llmq.new_request;
 end
 $$;

@@ -32,7 +32,8 @@ begin
   elsif waiting.hold = 'route_paused' then
     return format('Its route (complexity %s, task type %s) is paused.', waiting.complexity, waiting.task_type);
   elsif waiting.hold = 'shared' then
-    return format('It will get the answer of an identical request in flight: %s.', waiting.leader_id);
+    return format('It will get the answer of an identical request in flight: %s.',
+      (select t.leader_id from llmq.twins as t where t.request_id = waiting.id));
   elsif waiting.run_at > v_now then
     return concat(format('It is not due before %s', waiting.run_at), coalesce('; last error: ' || waiting.error_message, '.'));
   elsif v_model.paused then

@@ -38,11 +38,11 @@ begin
   v_total := coalesce(llmq.release_held(v_agents, max_rows), 0);
 
   update llmq.queue as q
-  set hold = null, leader_id = null, run_at = clock_timestamp(), updated_at = clock_timestamp()
+  set hold = null, run_at = clock_timestamp(), updated_at = clock_timestamp()
   where q.id = any (array(
     select h.id
     from (
-      select b.id, b.hold, b.leader_id, b.complexity, b.task_type
+      select b.id, b.hold, b.complexity, b.task_type
       from llmq.queue as b
       where b.hold in ('route_paused', 'shared')
       order by b.hold, b.agent_id, b.priority desc, b.id
@@ -50,7 +50,9 @@ begin
       for update skip locked
     ) as h
     where case h.hold
-      when 'shared' then not exists (select from llmq.queue as l where l.id = h.leader_id)
+      when 'shared' then not exists (
+        select from llmq.twins as t join llmq.queue as l on l.id = t.leader_id where t.request_id = h.id
+      )
       else (select r.paused from llmq.route_of(h.complexity, h.task_type) as r) is not true
     end
   ));

@@ -32,13 +32,13 @@ create table llmq.queue (
   created_at      timestamptz not null,
   pgmq_msg_id     bigint,
   lane            integer not null,
-  calls           llmq.counter not null default 0,
-  capacity_waits  llmq.counter not null default 0,
+  calls           integer not null default 0,
+  capacity_waits  integer not null default 0,
   priority        smallint not null,
   max_attempts    smallint not null,
-  attempts        llmq.small_counter not null default 0,
-  reasks          llmq.small_counter not null default 0,
-  crashes         llmq.small_counter not null default 0,
+  attempts        smallint not null default 0,
+  reasks          smallint not null default 0,
+  crashes         smallint not null default 0,
   route_step      smallint not null default 1,
   updated_at      timestamptz not null default clock_timestamp(),
   started_at      timestamptz,
@@ -47,12 +47,8 @@ create table llmq.queue (
   reserved_input  integer,
   reserved_output integer,
   worker_id       uuid,
-  agent_limited   boolean,
   status          text not null default 'pending',
   hold            llmq.hold_reason,
-  shares          boolean,
-  share_key       uuid,
-  leader_id       uuid,
   pinned          boolean not null default false,
   has_reply_to    boolean not null default false,
   agent_id        text not null,
@@ -61,10 +57,10 @@ create table llmq.queue (
   error_type      text,
   error_message   varchar(300),
   constraint queue_pkey primary key (id),
-  -- One and no more: it costs a submit 7 microseconds, by its length (see types.sql). The view prunes by it.
+  -- One, and a short one: it costs a submit 5 microseconds, by its length (see types.sql). A row is processing
+  -- exactly while a claim holds it; its first half is what lets the view leave the queue out by status.
   constraint queue_status check (
-    status = 'pending' and claim_id is null and worker_id is null
-    or status = 'processing' and claim_id is not null and worker_id is not null
+    status >= 'p' and status = case when claim_id is null then 'pending' else 'processing' end
   )
 ) with (
   fillfactor = 45,
@@ -89,20 +85,15 @@ create index queue_waiting on llmq.queue (run_at)
 -- Release: what one agent has held, best first.
 create index queue_held on llmq.queue (hold, agent_id, priority desc, id)
   where hold is not null;
--- Identical requests, and who of them waits for whose answer.
-create index queue_shared on llmq.queue (share_key, leader_id)
-  where share_key is not null;
 -- In flight per lane, oldest first.
 create index queue_processing on llmq.queue (lane, started_at)
   where status = 'processing';
--- In flight per agent, for those that may have so many.
-create index queue_processing_by_agent on llmq.queue (agent_id, started_at)
-  where agent_limited;
 -- Deadlines that pass, queued or running.
 create index queue_deadline on llmq.queue (deadline)
   where deadline is not null;
--- Lists: one agent's open requests (by status), one task type's.
-create index queue_of_agent on llmq.queue (agent_id, status);
+-- One agent's: lists by status, and what it has in flight, oldest first.
+create index queue_of_agent on llmq.queue (agent_id, status, started_at);
+-- One task type's.
 create index queue_by_task_type on llmq.queue (task_type);
 
 comment on table llmq.queue is 'Requests that are not finished: what the claim reads. Narrow on purpose. Read it through the view llmq.llm_requests.';
@@ -112,10 +103,6 @@ comment on column llmq.queue.run_at is 'Not before this.';
 comment on column llmq.queue.claim_id is 'Number of the claim that holds the row; an outcome with another number changes nothing.';
 comment on column llmq.queue.attempts is 'Failures that count. Capacity waits, re-asks and crashes have counters of their own.';
 comment on column llmq.queue.hold is 'Why the claim passed it over and took it out of the way; null: nothing holds it.';
-comment on column llmq.queue.share_key is 'Hash of all that the model would see; set when the request may share a call or an answer.';
-comment on column llmq.queue.shares is 'It may wait for the answer of an identical request in flight (settings.share).';
-comment on column llmq.queue.leader_id is 'The identical request whose answer it waits for (hold = shared).';
-comment on column llmq.queue.agent_limited is 'True while processing, where llmq.agents.max_concurrency counts it; else null.';
 comment on column llmq.queue.reserved_input is 'Input tokens that its claim took from the limits of model and provider; 0 where only requests are counted, null where nothing is.';
 comment on column llmq.queue.reserved_output is 'Output tokens, likewise.';
 comment on column llmq.queue.reserved_usd is 'US dollars that its claim took from the agent''s budget; null without one.';

@@ -37,6 +37,7 @@ create table llmq.results (
   constraint results_pkey primary key (id),
   constraint results_status check (status in ('completed', 'failed', 'cancelled')),
   constraint results_error_exactly_when_failed check ((status = 'failed') = (error_type is not null)),
+  constraint results_counts check (least(attempts, capacity_waits, reasks, crashes, calls) >= 0),
   constraint results_validation_errors check (jsonb_typeof(validation_errors) = 'array')
 ) partition by range (id);
 create table llmq.results_default partition of llmq.results default;

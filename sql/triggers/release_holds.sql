@@ -5,13 +5,6 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- Calls that began before the limit did count, too.
-  if tg_op <> 'DELETE' then
-    update llmq.queue as q
-    set agent_limited = true
-    where q.status = 'processing' and q.agent_limited is null
-      and q.agent_id in (select a.agent_id from changed as c join llmq.agents as a on a.agent_id = c.agent_id where a.max_concurrency is not null);
-  end if;
   perform llmq.release_held((select array_agg(c.agent_id) from changed as c), 10000);
   perform pg_notify('llmq_wake', '');
   return null;

@@ -37,6 +37,7 @@ declare
   v_worker    uuid := worker_id;
   v_any_agent boolean;
   v_any_route boolean;
+  v_any_twin  boolean;
   v_lane      record;
   v_room      llmq.lane_room;
   v_want      bigint;
@@ -62,6 +63,7 @@ begin
     where a.paused or a.max_concurrency is not null or a.daily_budget_usd is not null or a.monthly_budget_usd is not null
   );
   v_any_route := exists (select from llmq.routes as r where r.paused);
+  v_any_twin := exists (select from llmq.twins);
 
   for v_lane in
     select
@@ -101,9 +103,9 @@ begin
       v_want := least(max_requests - cardinality(v_ids), v_room.requests);
       exit when v_want <= 0;
       with picked as materialized (
-        select r.id, r.tag, r.agent_id, r.share_key
+        select r.id, r.tag, r.agent_id
         from (
-          select q.id, q.tag, q.agent_id, q.share_key
+          select q.id, q.tag, q.agent_id
           from llmq.queue as q
           where q.lane = v_lane.lane and q.priority = v_lane.priority and q.status = 'pending' and q.tag is not null
             and q.tag >= v_lane.scan
@@ -115,7 +117,8 @@ begin
         limit case when v_round = 1 then v_want else greatest(v_want, 200) end
       )
       select
-        array_agg(k.id) as ids, bool_or(k.share_key is not null) as shared,
+        array_agg(k.id) as ids,
+        bool_or(v_any_twin and exists (select from llmq.twins as t where t.request_id = k.id)) as shared,
         bool_or(v_any_agent and exists (
           select from llmq.agents as a
           where a.agent_id = k.agent_id
@@ -146,12 +149,11 @@ begin
               when v_looked then v_admit.input_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
             reserved_output = case
               when v_looked then v_admit.output_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
-            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end,
-            agent_limited = case when v_looked and q.id = any (v_admit.limited) then true end
+            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end
         where q.id = any (v_admit.ids)
         returning
           q.id, q.claim_id, q.agent_id, q.task_type, q.complexity, q.deadline, q.created_at, q.started_at, q.attempts,
-          q.max_attempts, q.agent_limited, q.tag
+          q.max_attempts, q.tag
       ),
       movable as materialized (
         select m.lane, m.priority, greatest(m.vt, (select max(c.tag) from claimed as c)) as vt
@@ -174,7 +176,7 @@ begin
         r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, c.started_at, c.attempts::smallint,
         c.max_attempts, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
         v_lane.options, v_lane.context_window, v_lane.max_output_tokens,
-        v_lane.calls_limited or coalesce(c.agent_limited, false)
+        v_lane.calls_limited or coalesce(c.id = any (v_admit.limited), false)
       -- Put in order before the prompts come along.
       from (select d.* from claimed as d order by d.tag) as c
       cross join lateral (select r.* from llmq.requests as r where r.id = c.id limit 1) as r
@@ -186,7 +188,7 @@ begin
           v_room := llmq.note_start(v_room, cardinality(v_admit.ids), v_admit.input_tokens, v_admit.output_tokens);
         end if;
         if v_looked then
-          perform llmq.note_agents(v_admit.ids, v_admit.agents);
+          perform llmq.note_agents(v_admit.ids, v_admit.limited, v_admit.agents);
         end if;
       end if;
       exit when v_admit.handled = 0;

@@ -13,10 +13,7 @@ begin
   end if;
   update llmq.queue as q
   set status = 'processing', worker_id = v_worker, claim_id = nextval('llmq.claim_ids'),
-      started_at = clock_timestamp(), updated_at = clock_timestamp(), tag = null, hold = null, leader_id = null,
-      agent_limited = nullif(exists (
-        select from llmq.agents as a where a.agent_id = q.agent_id and a.max_concurrency is not null
-      ), false)
+      started_at = clock_timestamp(), updated_at = clock_timestamp(), tag = null, hold = null
   where q.id = request_id and q.status = 'pending' and (q.deadline is null or q.deadline > clock_timestamp())
   returning q.claim_id into v_claim;
   if not found then

@@ -24,7 +24,7 @@ begin
   released as (
     update llmq.queue as q
     set status = 'pending', tag = null, claim_id = null, worker_id = null, run_at = clock_timestamp(),
-        reserved_input = null, reserved_output = null, reserved_usd = null, agent_limited = null, calls = q.calls + 1, updated_at = clock_timestamp()
+        reserved_input = null, reserved_output = null, reserved_usd = null, calls = q.calls + 1, updated_at = clock_timestamp()
     where q.id = any (array(select h.id from held as h))
   )
   select array_agg(h.held) into v_held from held as h;

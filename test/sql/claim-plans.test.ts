@@ -35,9 +35,9 @@ beforeAll(async () => {
       0, case when kind <> 'held' then n end, case when kind = 'held' then 'agent_concurrency' end, now(), now(), 8,
       case when kind = 'held' then 'agent ' || n % ${agents} else 'free ' || n % 10 end, 'task', 'simple'
     from made;
-    insert into llmq.queue (id, lane, priority, status, tag, run_at, created_at, started_at, claim_id, worker_id, agent_limited, max_attempts, agent_id, task_type, complexity)
+    insert into llmq.queue (id, lane, priority, status, tag, run_at, created_at, started_at, claim_id, worker_id, max_attempts, agent_id, task_type, complexity)
     select llmq.uuid_v7(), ${lane("plain")}, 0, 'processing', n, now(), now(), now(), nextval('llmq.claim_ids'),
-      (select id from llmq.workers), true, 8, 'agent ' || n, 'task', 'simple'
+      (select id from llmq.workers), 8, 'agent ' || n, 'task', 'simple'
     from generate_series(0, ${agents - 1}) as n;
     insert into llmq.requests (id, agent_id, task_type, complexity, messages, context, settings, priority, max_attempts)
     select id, 'a', 'task', 'simple', '[{"role": "user", "content": "x"}]', '{}', '{}', 0, 8 from made where kind in ('plain', 'limited') and n % 400000 <= 5000;

@@ -219,15 +219,21 @@ describe("the statements inside the functions", () => {
       await other.query(
         "insert into llmq.lane_marks (lane, priority) select lane, 0 from llmq.models on conflict do nothing",
       );
+      const fill = (agent: string) =>
+        other.query(`
+          insert into llmq.queue (id, lane, priority, tag, run_at, created_at, max_attempts, agent_id, task_type, complexity)
+          select llmq.uuid_v7(), lane, 0, n, now(), now(), 8, ${agent}, 'task', 'medium'
+          from llmq.models, generate_series(1, 5000) as n where name = 'first'`);
+      // Statistics of a queue that was full once, and is empty now.
+      await fill("'agent ' || n % 10");
+      await other.query("analyze llmq.queue");
+      await other.query("truncate llmq.queue");
       await other.query("vacuum analyze llmq.queue");
       const session = await other.connect();
       const submit =
         'select llmq.submit_llm_request(\'agent\', \'task\', \'[{"role": "user", "content": "x"}]\')';
       await session.query(submit);
-      await other.query(`
-        insert into llmq.queue (id, lane, priority, tag, run_at, created_at, max_attempts, agent_id, task_type, complexity)
-        select llmq.uuid_v7(), lane, 0, n, now(), now(), 8, 'agent', 'task', 'medium'
-        from llmq.models, generate_series(1, 5000) as n where name = 'first'`);
+      await fill("'agent'");
       await session.query("begin");
       await session.query(submit);
       const { rows } = await session.query(
