@@ -28,8 +28,8 @@ async function fillDeep(side: Side, client: pg.Client, count: number, agents: nu
      from generate_series(1, $1::int) as turn cross join copies as c`.replace("$1", String(count / REAL)),
   );
   await client.query(
-    `insert into llmq.requests (id, agent_id, task_type, complexity, messages, context, settings, priority, max_attempts)
-     select c.id, c.agent_id, 'summary', 'medium', '[{"role": "user", "content": "Hello"}]', '{}', '{}', 0, 8
+    `insert into llmq.requests (id, messages, context, settings)
+     select c.id, '[{"role": "user", "content": "Hello"}]', '{}', '{}'
      from copied as c`,
   );
   await client.query(

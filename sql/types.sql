@@ -7,9 +7,9 @@ create domain llmq.priority as smallint constraint priority check (value between
 comment on domain llmq.priority is '-100 to 100; higher runs first.';
 create domain llmq.attempt_limit as smallint constraint attempt_limit check (value between 1 and 1000);
 comment on domain llmq.attempt_limit is 'Failures after which a request fails: 1 to 1000.';
-create domain llmq.jsonb_object as jsonb constraint jsonb_object check (jsonb_typeof(value) = 'object');
+create domain llmq.jsonb_object as jsonb constraint jsonb_object check (value @> '{}');
 comment on domain llmq.jsonb_object is 'A JSON object.';
-create domain llmq.jsonb_array as jsonb constraint jsonb_array check (jsonb_typeof(value) = 'array');
+create domain llmq.jsonb_array as jsonb constraint jsonb_array check (value @> '[]');
 comment on domain llmq.jsonb_array is 'A JSON array.';
 create domain llmq.json_schema as jsonb constraint json_schema check (jsonb_typeof(value) in ('object', 'boolean'));
 comment on domain llmq.json_schema is 'A JSON Schema: an object or a boolean.';

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:8be93ef4604fd299737be35cfbb359cd382d6b9c
+--! Hash: sha1:ed5af76f48874a5d0618b2acdfd88f4341e164b3
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -25,9 +25,9 @@ create domain llmq.priority as smallint constraint priority check (value between
 comment on domain llmq.priority is '-100 to 100; higher runs first.';
 create domain llmq.attempt_limit as smallint constraint attempt_limit check (value between 1 and 1000);
 comment on domain llmq.attempt_limit is 'Failures after which a request fails: 1 to 1000.';
-create domain llmq.jsonb_object as jsonb constraint jsonb_object check (jsonb_typeof(value) = 'object');
+create domain llmq.jsonb_object as jsonb constraint jsonb_object check (value @> '{}');
 comment on domain llmq.jsonb_object is 'A JSON object.';
-create domain llmq.jsonb_array as jsonb constraint jsonb_array check (jsonb_typeof(value) = 'array');
+create domain llmq.jsonb_array as jsonb constraint jsonb_array check (value @> '[]');
 comment on domain llmq.jsonb_array is 'A JSON array.';
 create domain llmq.json_schema as jsonb constraint json_schema check (jsonb_typeof(value) in ('object', 'boolean'));
 comment on domain llmq.json_schema is 'A JSON Schema: an object or a boolean.';
@@ -426,19 +426,11 @@ comment on column llmq.workers.info is 'What it tells of itself: {"hostname", "p
 --! EndIncluded tables/workers.sql
 --! Included tables/requests.sql
 -- The prompt and its options, written once and never updated: the fat part of a request does not move
--- while the request does. Partitioned by id, which is time: retention drops whole weeks.
+-- while the request does. Its small columns are in llmq.queue until it is finished, and in llmq.results from then
+-- on. Partitioned by id, which is time: retention drops whole weeks.
 create table llmq.requests (
-  -- In this order the server puts no padding between them: fewer bytes in every row, and in the WAL.
   id              uuid not null,
   parent_id       uuid,
-  created_at      timestamptz not null default now(),
-  run_at          timestamptz,
-  deadline        timestamptz,
-  priority        llmq.priority not null,
-  max_attempts    llmq.attempt_limit not null,
-  agent_id        text not null,
-  task_type       text not null,
-  complexity      llmq.complexity not null,
   model           text,
   idempotency_key text,
   reply_to        text,
@@ -451,7 +443,7 @@ create table llmq.requests (
 ) partition by range (id);
 create table llmq.requests_default partition of llmq.requests default;
 
-comment on table llmq.requests is 'Every request as it was submitted; never updated. Read it through the view llmq.llm_requests.';
+comment on table llmq.requests is 'What every request asks for, as it was submitted; never updated. Read it through the view llmq.llm_requests.';
 comment on column llmq.requests.messages is 'The conversation in OpenAI''s chat format.';
 comment on column llmq.requests.model is 'The model the caller asked for by name; null: routed by complexity and task type.';
 comment on column llmq.requests.parent_id is 'The request whose tool calls this one answers, or whatever the submitter gave.';
@@ -506,8 +498,8 @@ create table llmq.queue (
   lane            integer not null,
   calls           integer not null default 0,
   capacity_waits  integer not null default 0,
-  priority        smallint not null,
-  max_attempts    smallint not null,
+  priority        llmq.priority not null,
+  max_attempts    llmq.attempt_limit not null,
   attempts        smallint not null default 0,
   reasks          smallint not null default 0,
   crashes         smallint not null default 0,
@@ -525,7 +517,7 @@ create table llmq.queue (
   has_reply_to    boolean not null default false,
   agent_id        text not null,
   task_type       text not null,
-  complexity      text not null,
+  complexity      llmq.complexity not null,
   error_type      text,
   error_message   varchar(300),
   constraint queue_pkey primary key (id),
@@ -1003,7 +995,7 @@ comment on function llmq.fallbacks_of(uuid, text) is 'Internal: why models befor
 -- a WHERE each, the newest 50 of 200,000 took 3,200 ms instead of 0.1.
 create view llmq.all_llm_requests as
 select
-  q.id, q.agent_id, q.task_type, q.complexity,
+  q.id, q.agent_id, q.task_type, q.complexity::text,
   (select r.messages::jsonb from llmq.requests as r where r.id = q.id) as messages,
   (select r.context::jsonb from llmq.requests as r where r.id = q.id) as context,
   q.status,
@@ -1011,10 +1003,10 @@ select
   q.error_message::text, q.created_at, q.updated_at,
   (select r.response_schema::jsonb from llmq.requests as r where r.id = q.id) as response_schema,
   null::text as response, null::jsonb as parsed_response, null::jsonb as validation_errors,
-  q.error_type, q.priority, q.run_at, q.deadline, q.started_at, null::timestamptz as finished_at,
+  q.error_type, q.priority::smallint, q.run_at, q.deadline, q.started_at, null::timestamptz as finished_at,
   (select m.name from llmq.models as m where m.lane = q.lane) as model,
   (select m.provider from llmq.models as m where m.lane = q.lane) as provider,
-  q.attempts::smallint, q.max_attempts, q.capacity_waits::int, q.reasks::smallint, q.crashes::smallint, q.calls::int,
+  q.attempts, q.max_attempts::smallint, q.capacity_waits, q.reasks, q.crashes, q.calls,
   null::text as finish_reason, null::jsonb as repairs,
   null::bigint as input_tokens, null::bigint as output_tokens, null::bigint as cached_input_tokens,
   null::bigint as reasoning_tokens, null::numeric as cost_usd,
@@ -2059,8 +2051,8 @@ create function llmq.is_usual_request(
 language sql immutable parallel safe
 as $$
   select (
-    length(agent_id) <= 200 and btrim(agent_id) <> '' and agent_id !~ '[\u0001-\u001f\u007f-\u009f]'
-    and length(task_type) <= 200 and btrim(task_type) <> '' and task_type !~ '[\u0001-\u001f\u007f-\u009f]'
+    length(agent_id) <= 200 and agent_id ~ '^ *[^\u0001-\u0020\u007f-\u009f][^\u0001-\u001f\u007f-\u009f]*$'
+    and length(task_type) <= 200 and task_type ~ '^ *[^\u0001-\u0020\u007f-\u009f][^\u0001-\u001f\u007f-\u009f]*$'
     and complexity in ('simple', 'medium', 'complex')
     and priority between -100 and 100
     and num_nulls(max_attempts, deadline, run_at, idempotency_key, reply_to, response_schema, tools) = 7
@@ -2462,12 +2454,10 @@ declare
   v_group   record;
 begin
   insert into llmq.requests (
-    id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
-    priority, run_at, deadline, max_attempts, idempotency_key, reply_to, parent_id
+    id, messages, context, response_schema, tools, settings, model, idempotency_key, reply_to, parent_id
   )
   select
-    n.id, n.agent_id, n.task_type, n.complexity, n.messages, n.context, n.response_schema, n.tools, n.settings, n.model,
-    n.priority, n.run_at, n.deadline, n.max_attempts, n.idempotency_key, n.reply_to, n.parent_id
+    n.id, n.messages, n.context, n.response_schema, n.tools, n.settings, n.model, n.idempotency_key, n.reply_to, n.parent_id
   from unnest(new_requests) as n;
 
   v_msg_ids := llmq.copy_to_pgmq(new_requests);
@@ -2612,11 +2602,9 @@ begin
   end if;
 
   insert into llmq.requests (
-    id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
-    priority, run_at, deadline, max_attempts, idempotency_key, reply_to, parent_id
+    id, messages, context, response_schema, tools, settings, model, idempotency_key, reply_to, parent_id
   ) values (
-    v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
-    priority, run_at, deadline, coalesce(max_attempts, v_max_attempts), idempotency_key, reply_to, parent_id
+    v_id, messages, context, response_schema, tools, settings, model, idempotency_key, reply_to, parent_id
   );
   if v_pgmq_payload = 'reference' then
     insert into pgmq.q_llm_requests (vt, message)
@@ -2635,7 +2623,7 @@ begin
   v_ranked := (run_at is null or run_at <= v_now) and v_virtual_time is not null
     and pg_try_advisory_xact_lock(v_ranking_key);
   insert into llmq.queue (
-    id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
+    id, lane, priority, tag, run_at, deadline, created_at, updated_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
     agent_id, task_type, complexity
   ) values (
     v_id, v_lane, priority,
@@ -2649,7 +2637,7 @@ begin
         limit 1
       )) + 1 / coalesce(v_weight, 1)
     end,
-    greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_max_attempts),
+    greatest(run_at, v_now), deadline, now(), v_now, v_msg_id, coalesce(max_attempts, v_max_attempts),
     coalesce(v_asked, model) is not null, reply_to is not null, agent_id, task_type, complexity
   );
   -- As llmq.wake_orchestrators(), without the call.
@@ -4077,9 +4065,9 @@ begin
         where m.lane = v.lane and m.priority = v.priority
       )
       select
-        c.id, c.claim_id, c.agent_id, c.task_type, c.complexity, r.messages::jsonb, r.context::jsonb,
-        r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, c.started_at, c.attempts::smallint,
-        c.max_attempts, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
+        c.id, c.claim_id, c.agent_id, c.task_type, c.complexity::text, r.messages::jsonb, r.context::jsonb,
+        r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, c.started_at, c.attempts,
+        c.max_attempts::smallint, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
         v_lane.options, v_lane.context_window, v_lane.max_output_tokens,
         v_lane.calls_limited or coalesce(c.id = any (v_admit.limited), false)
       -- Put in order before the prompts come along.
@@ -5412,9 +5400,9 @@ begin
   end if;
   select r.* into v_request from llmq.requests as r where r.id = request_id;
   v_new := llmq.new_request(
-    v_request.agent_id, v_request.task_type, v_request.messages, v_request.complexity, v_request.context,
-    v_request.response_schema, v_request.tools, v_request.settings, v_request.model, v_request.priority,
-    null, case when v_request.deadline > clock_timestamp() then v_request.deadline end, v_request.max_attempts,
+    v_result.agent_id, v_result.task_type, v_request.messages, v_result.complexity, v_request.context,
+    v_request.response_schema, v_request.tools, v_request.settings, v_request.model, v_result.priority,
+    null, case when v_result.deadline > clock_timestamp() then v_result.deadline end, v_result.max_attempts,
     null, v_request.reply_to, v_request.parent_id
   );
   v_new.id := request_id;
@@ -5566,11 +5554,11 @@ begin
     v_settings := v_settings - 'tool_choice';
   end if;
   v_next := llmq.submit_llm_request(
-    agent_id => v_request.agent_id, task_type => v_request.task_type,
+    agent_id => v_result.agent_id, task_type => v_result.task_type,
     messages => v_request.messages || llmq.tool_turn(v_result, v_request.tools is not null, tool_results),
-    complexity => v_request.complexity, context => v_request.context, response_schema => v_request.response_schema,
-    tools => v_request.tools, settings => v_settings, model => v_request.model, priority => v_request.priority,
-    max_attempts => v_request.max_attempts, reply_to => v_request.reply_to, parent_id => request_id
+    complexity => v_result.complexity, context => v_request.context, response_schema => v_request.response_schema,
+    tools => v_request.tools, settings => v_settings, model => v_request.model, priority => v_result.priority,
+    max_attempts => v_result.max_attempts, reply_to => v_request.reply_to, parent_id => request_id
   );
   insert into llmq.tool_results as t (request_id, results, next_request_id)
   values (submit_tool_results.request_id, tool_results, v_next)

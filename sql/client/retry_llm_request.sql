@@ -21,9 +21,9 @@ begin
   end if;
   select r.* into v_request from llmq.requests as r where r.id = request_id;
   v_new := llmq.new_request(
-    v_request.agent_id, v_request.task_type, v_request.messages, v_request.complexity, v_request.context,
-    v_request.response_schema, v_request.tools, v_request.settings, v_request.model, v_request.priority,
-    null, case when v_request.deadline > clock_timestamp() then v_request.deadline end, v_request.max_attempts,
+    v_result.agent_id, v_result.task_type, v_request.messages, v_result.complexity, v_request.context,
+    v_request.response_schema, v_request.tools, v_request.settings, v_request.model, v_result.priority,
+    null, case when v_result.deadline > clock_timestamp() then v_result.deadline end, v_result.max_attempts,
     null, v_request.reply_to, v_request.parent_id
   );
   v_new.id := request_id;

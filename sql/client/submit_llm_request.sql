@@ -101,11 +101,9 @@ begin
   end if;
 
   insert into llmq.requests (
-    id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
-    priority, run_at, deadline, max_attempts, idempotency_key, reply_to, parent_id
+    id, messages, context, response_schema, tools, settings, model, idempotency_key, reply_to, parent_id
   ) values (
-    v_id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
-    priority, run_at, deadline, coalesce(max_attempts, v_max_attempts), idempotency_key, reply_to, parent_id
+    v_id, messages, context, response_schema, tools, settings, model, idempotency_key, reply_to, parent_id
   );
   if v_pgmq_payload = 'reference' then
     insert into pgmq.q_llm_requests (vt, message)
@@ -124,7 +122,7 @@ begin
   v_ranked := (run_at is null or run_at <= v_now) and v_virtual_time is not null
     and pg_try_advisory_xact_lock(v_ranking_key);
   insert into llmq.queue (
-    id, lane, priority, tag, run_at, deadline, created_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
+    id, lane, priority, tag, run_at, deadline, created_at, updated_at, pgmq_msg_id, max_attempts, pinned, has_reply_to,
     agent_id, task_type, complexity
   ) values (
     v_id, v_lane, priority,
@@ -138,7 +136,7 @@ begin
         limit 1
       )) + 1 / coalesce(v_weight, 1)
     end,
-    greatest(run_at, v_now), deadline, now(), v_msg_id, coalesce(max_attempts, v_max_attempts),
+    greatest(run_at, v_now), deadline, now(), v_now, v_msg_id, coalesce(max_attempts, v_max_attempts),
     coalesce(v_asked, model) is not null, reply_to is not null, agent_id, task_type, complexity
   );
   -- As llmq.wake_orchestrators(), without the call.

@@ -28,11 +28,11 @@ begin
     v_settings := v_settings - 'tool_choice';
   end if;
   v_next := llmq.submit_llm_request(
-    agent_id => v_request.agent_id, task_type => v_request.task_type,
+    agent_id => v_result.agent_id, task_type => v_result.task_type,
     messages => v_request.messages || llmq.tool_turn(v_result, v_request.tools is not null, tool_results),
-    complexity => v_request.complexity, context => v_request.context, response_schema => v_request.response_schema,
-    tools => v_request.tools, settings => v_settings, model => v_request.model, priority => v_request.priority,
-    max_attempts => v_request.max_attempts, reply_to => v_request.reply_to, parent_id => request_id
+    complexity => v_result.complexity, context => v_request.context, response_schema => v_request.response_schema,
+    tools => v_request.tools, settings => v_settings, model => v_request.model, priority => v_result.priority,
+    max_attempts => v_result.max_attempts, reply_to => v_request.reply_to, parent_id => request_id
   );
   insert into llmq.tool_results as t (request_id, results, next_request_id)
   values (submit_tool_results.request_id, tool_results, v_next)

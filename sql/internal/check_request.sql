@@ -11,8 +11,8 @@ create function llmq.is_usual_request(
 language sql immutable parallel safe
 as $$
   select (
-    length(agent_id) <= 200 and btrim(agent_id) <> '' and agent_id !~ '[\u0001-\u001f\u007f-\u009f]'
-    and length(task_type) <= 200 and btrim(task_type) <> '' and task_type !~ '[\u0001-\u001f\u007f-\u009f]'
+    length(agent_id) <= 200 and agent_id ~ '^ *[^\u0001-\u0020\u007f-\u009f][^\u0001-\u001f\u007f-\u009f]*$'
+    and length(task_type) <= 200 and task_type ~ '^ *[^\u0001-\u0020\u007f-\u009f][^\u0001-\u001f\u007f-\u009f]*$'
     and complexity in ('simple', 'medium', 'complex')
     and priority between -100 and 100
     and num_nulls(max_attempts, deadline, run_at, idempotency_key, reply_to, response_schema, tools) = 7

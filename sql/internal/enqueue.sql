@@ -15,12 +15,10 @@ declare
   v_group   record;
 begin
   insert into llmq.requests (
-    id, agent_id, task_type, complexity, messages, context, response_schema, tools, settings, model,
-    priority, run_at, deadline, max_attempts, idempotency_key, reply_to, parent_id
+    id, messages, context, response_schema, tools, settings, model, idempotency_key, reply_to, parent_id
   )
   select
-    n.id, n.agent_id, n.task_type, n.complexity, n.messages, n.context, n.response_schema, n.tools, n.settings, n.model,
-    n.priority, n.run_at, n.deadline, n.max_attempts, n.idempotency_key, n.reply_to, n.parent_id
+    n.id, n.messages, n.context, n.response_schema, n.tools, n.settings, n.model, n.idempotency_key, n.reply_to, n.parent_id
   from unnest(new_requests) as n;
 
   v_msg_ids := llmq.copy_to_pgmq(new_requests);

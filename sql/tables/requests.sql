@@ -1,17 +1,9 @@
 -- The prompt and its options, written once and never updated: the fat part of a request does not move
--- while the request does. Partitioned by id, which is time: retention drops whole weeks.
+-- while the request does. Its small columns are in llmq.queue until it is finished, and in llmq.results from then
+-- on. Partitioned by id, which is time: retention drops whole weeks.
 create table llmq.requests (
-  -- In this order the server puts no padding between them: fewer bytes in every row, and in the WAL.
   id              uuid not null,
   parent_id       uuid,
-  created_at      timestamptz not null default now(),
-  run_at          timestamptz,
-  deadline        timestamptz,
-  priority        llmq.priority not null,
-  max_attempts    llmq.attempt_limit not null,
-  agent_id        text not null,
-  task_type       text not null,
-  complexity      llmq.complexity not null,
   model           text,
   idempotency_key text,
   reply_to        text,
@@ -24,7 +16,7 @@ create table llmq.requests (
 ) partition by range (id);
 create table llmq.requests_default partition of llmq.requests default;
 
-comment on table llmq.requests is 'Every request as it was submitted; never updated. Read it through the view llmq.llm_requests.';
+comment on table llmq.requests is 'What every request asks for, as it was submitted; never updated. Read it through the view llmq.llm_requests.';
 comment on column llmq.requests.messages is 'The conversation in OpenAI''s chat format.';
 comment on column llmq.requests.model is 'The model the caller asked for by name; null: routed by complexity and task type.';
 comment on column llmq.requests.parent_id is 'The request whose tool calls this one answers, or whatever the submitter gave.';

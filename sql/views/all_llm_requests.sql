@@ -6,7 +6,7 @@
 -- a WHERE each, the newest 50 of 200,000 took 3,200 ms instead of 0.1.
 create view llmq.all_llm_requests as
 select
-  q.id, q.agent_id, q.task_type, q.complexity,
+  q.id, q.agent_id, q.task_type, q.complexity::text,
   (select r.messages::jsonb from llmq.requests as r where r.id = q.id) as messages,
   (select r.context::jsonb from llmq.requests as r where r.id = q.id) as context,
   q.status,
@@ -14,10 +14,10 @@ select
   q.error_message::text, q.created_at, q.updated_at,
   (select r.response_schema::jsonb from llmq.requests as r where r.id = q.id) as response_schema,
   null::text as response, null::jsonb as parsed_response, null::jsonb as validation_errors,
-  q.error_type, q.priority, q.run_at, q.deadline, q.started_at, null::timestamptz as finished_at,
+  q.error_type, q.priority::smallint, q.run_at, q.deadline, q.started_at, null::timestamptz as finished_at,
   (select m.name from llmq.models as m where m.lane = q.lane) as model,
   (select m.provider from llmq.models as m where m.lane = q.lane) as provider,
-  q.attempts::smallint, q.max_attempts, q.capacity_waits::int, q.reasks::smallint, q.crashes::smallint, q.calls::int,
+  q.attempts, q.max_attempts::smallint, q.capacity_waits, q.reasks, q.crashes, q.calls,
   null::text as finish_reason, null::jsonb as repairs,
   null::bigint as input_tokens, null::bigint as output_tokens, null::bigint as cached_input_tokens,
   null::bigint as reasoning_tokens, null::numeric as cost_usd,

@@ -172,9 +172,9 @@ begin
         where m.lane = v.lane and m.priority = v.priority
       )
       select
-        c.id, c.claim_id, c.agent_id, c.task_type, c.complexity, r.messages::jsonb, r.context::jsonb,
-        r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, c.started_at, c.attempts::smallint,
-        c.max_attempts, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
+        c.id, c.claim_id, c.agent_id, c.task_type, c.complexity::text, r.messages::jsonb, r.context::jsonb,
+        r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, c.started_at, c.attempts,
+        c.max_attempts::smallint, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
         v_lane.options, v_lane.context_window, v_lane.max_output_tokens,
         v_lane.calls_limited or coalesce(c.id = any (v_admit.limited), false)
       -- Put in order before the prompts come along.

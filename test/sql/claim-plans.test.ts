@@ -39,8 +39,8 @@ beforeAll(async () => {
     select llmq.uuid_v7(), ${lane("plain")}, 0, 'processing', n, now(), now(), now(), nextval('llmq.claim_ids'),
       (select id from llmq.workers), 8, 'agent ' || n, 'task', 'simple'
     from generate_series(0, ${agents - 1}) as n;
-    insert into llmq.requests (id, agent_id, task_type, complexity, messages, context, settings, priority, max_attempts)
-    select id, 'a', 'task', 'simple', '[{"role": "user", "content": "x"}]', '{}', '{}', 0, 8 from made where kind in ('plain', 'limited') and n % 400000 <= 5000;
+    insert into llmq.requests (id, messages, context, settings)
+    select id, '[{"role": "user", "content": "x"}]', '{}', '{}' from made where kind in ('plain', 'limited') and n % 400000 <= 5000;
     insert into llmq.lane_marks (lane, priority) select lane, 0 from llmq.models on conflict do nothing;
     insert into llmq.model_state (lane, cooling_until, reason, error_class, admit) values (${lane("cooling")}, now() + interval '1 day', 'test', 'capacity', 1);
   `);

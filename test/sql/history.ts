@@ -18,8 +18,8 @@ export async function makeHistory(client: pg.Client): Promise<void> {
       now() - case when n <= ${finished} then (${finished} - n) * interval '38 s' else interval '0' end as at
     from generate_series(1, ${finished + waiting}) as n`);
   await client.query(`
-    insert into llmq.requests (id, agent_id, task_type, complexity, messages, context, settings, priority, max_attempts, created_at)
-    select id, 'agent ' || n % 100, 'task ' || n % 50, 'simple', '[{"role": "user", "content": "x"}]', '{}', '{}', 0, 8, at from made`);
+    insert into llmq.requests (id, messages, context, settings)
+    select id, '[{"role": "user", "content": "x"}]', '{}', '{}' from made`);
   await client.query(`
     insert into llmq.results (
       id, agent_id, task_type, complexity, priority, status, error_type, model, provider, max_attempts, created_at, run_at,

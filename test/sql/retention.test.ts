@@ -69,8 +69,8 @@ async function backdated(createdDaysAgo: number, finishedDaysAgo?: number): Prom
        select (left(llmq.uuid_v7_floor(now() - $1::float8 * interval '1 day')::text, 24) || substr(gen_random_uuid()::text, 25))::uuid as id,
          now() - $1::float8 * interval '1 day' as at
      ), request as (
-       insert into llmq.requests (id, agent_id, task_type, complexity, messages, context, settings, priority, max_attempts, created_at, idempotency_key)
-       select id, 'old', 't', 'simple', '[]', '{}', '{}', 0, 1, at, id::text from made
+       insert into llmq.requests (id, messages, context, settings, idempotency_key)
+       select id, '[]', '{}', '{}', id::text from made
      ), key as (
        insert into llmq.idempotency_keys (agent_id, key, request_id) select 'old', id::text, id from made
      ), attempt as (
