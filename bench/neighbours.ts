@@ -59,8 +59,8 @@ async function fillHeldAgents(client: pg.Client, count: number): Promise<void> {
     [AGENTS],
   );
   await client.query(
-    `insert into llmq.queue (id, lane, priority, status, tag, run_at, created_at, started_at, claim_id, worker_id, agent_limited, max_attempts, agent_id, task_type, complexity)
-     select llmq.uuid_v7(), m.lane, 0, 'processing', n, now(), now(), now(), nextval('llmq.claim_ids'), w.id, true, 8, 'over-' || n, 'summary', 'medium'
+    `insert into llmq.queue (id, lane, priority, status, tag, run_at, created_at, started_at, claim_id, worker_id, max_attempts, agent_id, task_type, complexity)
+     select llmq.uuid_v7(), m.lane, 0, 'processing', n, now(), now(), now(), nextval('llmq.claim_ids'), w.id, 8, 'over-' || n, 'summary', 'medium'
      from generate_series(0, $1 - 1) as n, llmq.models as m, llmq.workers as w where m.name = 'model'`,
     [AGENTS],
   );
