@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:ed5af76f48874a5d0618b2acdfd88f4341e164b3
+--! Hash: sha1:eae28a5d6f83002bbd0eab58b6ad7b64a338df6f
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -480,7 +480,8 @@ $$;
 -- A pending row is *waiting* (tag null: not due yet, or due and not ranked), *ready* (ranked by tag inside its
 -- lane and priority) or *held* (the claim met it and its agent, route or twin does not let it run now: it is
 -- out of every claim's way until llmq.release_held() makes it waiting again). Every index is partial on one of
--- these, so that each scan sees only rows it can use. The row has no jsonb and no text that can grow: under a long transaction dead versions of it
+-- these, so that each scan sees only rows it can use; those of lists alone are whole. The row has no jsonb and no
+-- text that can grow: under a long transaction dead versions of it
 -- cannot be removed, and their size is what hurts. The fillfactor leaves room for one more version of each row
 -- in its page: a claim whose new versions go elsewhere writes a tenth more WAL.
 create sequence llmq.claim_ids;
@@ -521,7 +522,7 @@ create table llmq.queue (
   error_type      text,
   error_message   varchar(300),
   constraint queue_pkey primary key (id),
-  -- One, and a short one: it costs a submit 5 microseconds, by its length (see types.sql). A row is processing
+  -- One, and a short one: by its length it is 8% of a submit (see types.sql). A row is processing
   -- exactly while a claim holds it; its first half is what lets the view leave the queue out by status.
   constraint queue_status check (
     status >= 'p' and status = case when claim_id is null then 'pending' else 'processing' end
