@@ -87,6 +87,7 @@
 --!include internal/reserve_idempotency_key.sql
 --!include internal/next_tag.sql
 --!include internal/copy_to_pgmq.sql
+--!include internal/note_twins.sql
 --!include internal/wake_orchestrators.sql
 --!include internal/enqueue.sql
 --!include client/submit_llm_request.sql

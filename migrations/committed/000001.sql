@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:eae28a5d6f83002bbd0eab58b6ad7b64a338df6f
+--! Hash: sha1:0e6f67c215da4ca513582ca57ae3a897df3417b7
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -480,10 +480,10 @@ $$;
 -- A pending row is *waiting* (tag null: not due yet, or due and not ranked), *ready* (ranked by tag inside its
 -- lane and priority) or *held* (the claim met it and its agent, route or twin does not let it run now: it is
 -- out of every claim's way until llmq.release_held() makes it waiting again). Every index is partial on one of
--- these, so that each scan sees only rows it can use; those of lists alone are whole. The row has no jsonb and no
--- text that can grow: under a long transaction dead versions of it
--- cannot be removed, and their size is what hurts. The fillfactor leaves room for one more version of each row
--- in its page: a claim whose new versions go elsewhere writes a tenth more WAL.
+-- these, so that each scan sees only rows it can use; those of lists alone are whole. The row has no jsonb and no text
+-- that can grow: under a long transaction dead versions of it cannot be removed, and their size is what hurts. The
+-- fillfactor leaves room for one more version of each row in its page: a claim whose new versions go elsewhere
+-- writes a tenth more WAL.
 create sequence llmq.claim_ids;
 comment on sequence llmq.claim_ids is 'One number per claim: the fence a worker hands back with the outcome.';
 
@@ -2419,6 +2419,19 @@ end
 $$;
 comment on function llmq.copy_to_pgmq(llmq.new_request[]) is 'Internal: one message per request into the pgmq queue llm_requests, in one statement; the message numbers in the same order, or null without pgmq.';
 --! EndIncluded internal/copy_to_pgmq.sql
+--! Included internal/note_twins.sql
+-- Requests that may share a call or an answer, as they are queued. llmq.submit_llm_request() has the same lines for one.
+create function llmq.note_twins(new_requests llmq.new_request[]) returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+  insert into llmq.twins (request_id, share_key, shares)
+  select n.id, llmq.share_key(n.messages, n.response_schema, n.tools, n.settings), n.settings @> '{"share": true}'
+  from unnest(new_requests) as n
+  where n.settings ?| '{share,cache_seconds}'
+$$;
+comment on function llmq.note_twins(llmq.new_request[]) is 'Internal: a row of llmq.twins for each request with settings.share or cache_seconds.';
+--! EndIncluded internal/note_twins.sql
 --! Included internal/wake_orchestrators.sql
 -- NOTIFY takes one cluster-wide lock at commit: at most one per statement, always the same payload (equal
 -- ones collapse within a transaction), and none while every orchestrator is awake.
@@ -2490,10 +2503,7 @@ begin
     greatest(n.run_at, v_now), n.deadline, now(), v_msg_ids[n.ordinality], n.max_attempts, n.model is not null or coalesce(n.context ->> 'executor' = 'external', false),
     n.reply_to is not null, n.agent_id, n.task_type, n.complexity
   from unnest(new_requests) with ordinality as n;
-  insert into llmq.twins (request_id, share_key, shares)
-  select n.id, llmq.share_key(n.messages, n.response_schema, n.tools, n.settings), n.settings @> '{"share": true}'
-  from unnest(new_requests) as n
-  where n.settings ?| '{share,cache_seconds}';
+  perform llmq.note_twins(new_requests);
   perform llmq.wake_orchestrators();
 end
 $$;
@@ -5417,13 +5427,7 @@ begin
     (select coalesce(max(a.number), 0) from llmq.attempts as a where a.request_id = retry_llm_request.request_id),
     v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity
   );
-  if v_new.settings ?| '{share,cache_seconds}' then
-    insert into llmq.twins (request_id, share_key, shares)
-    values (
-      request_id, llmq.share_key(v_new.messages, v_new.response_schema, v_new.tools, v_new.settings),
-      v_new.settings @> '{"share": true}'
-    );
-  end if;
+  perform llmq.note_twins(array[v_new]);
   perform llmq.wake_orchestrators();
   return true;
 end

@@ -37,13 +37,7 @@ begin
     (select coalesce(max(a.number), 0) from llmq.attempts as a where a.request_id = retry_llm_request.request_id),
     v_new.model is not null or coalesce(v_new.context ->> 'executor' = 'external', false), v_new.reply_to is not null, v_new.agent_id, v_new.task_type, v_new.complexity
   );
-  if v_new.settings ?| '{share,cache_seconds}' then
-    insert into llmq.twins (request_id, share_key, shares)
-    values (
-      request_id, llmq.share_key(v_new.messages, v_new.response_schema, v_new.tools, v_new.settings),
-      v_new.settings @> '{"share": true}'
-    );
-  end if;
+  perform llmq.note_twins(array[v_new]);
   perform llmq.wake_orchestrators();
   return true;
 end

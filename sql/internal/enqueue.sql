@@ -50,10 +50,7 @@ begin
     greatest(n.run_at, v_now), n.deadline, now(), v_msg_ids[n.ordinality], n.max_attempts, n.model is not null or coalesce(n.context ->> 'executor' = 'external', false),
     n.reply_to is not null, n.agent_id, n.task_type, n.complexity
   from unnest(new_requests) with ordinality as n;
-  insert into llmq.twins (request_id, share_key, shares)
-  select n.id, llmq.share_key(n.messages, n.response_schema, n.tools, n.settings), n.settings @> '{"share": true}'
-  from unnest(new_requests) as n
-  where n.settings ?| '{share,cache_seconds}';
+  perform llmq.note_twins(new_requests);
   perform llmq.wake_orchestrators();
 end
 $$;

@@ -16,10 +16,10 @@
 -- A pending row is *waiting* (tag null: not due yet, or due and not ranked), *ready* (ranked by tag inside its
 -- lane and priority) or *held* (the claim met it and its agent, route or twin does not let it run now: it is
 -- out of every claim's way until llmq.release_held() makes it waiting again). Every index is partial on one of
--- these, so that each scan sees only rows it can use; those of lists alone are whole. The row has no jsonb and no
--- text that can grow: under a long transaction dead versions of it
--- cannot be removed, and their size is what hurts. The fillfactor leaves room for one more version of each row
--- in its page: a claim whose new versions go elsewhere writes a tenth more WAL.
+-- these, so that each scan sees only rows it can use; those of lists alone are whole. The row has no jsonb and no text
+-- that can grow: under a long transaction dead versions of it cannot be removed, and their size is what hurts. The
+-- fillfactor leaves room for one more version of each row in its page: a claim whose new versions go elsewhere
+-- writes a tenth more WAL.
 create sequence llmq.claim_ids;
 comment on sequence llmq.claim_ids is 'One number per claim: the fence a worker hands back with the outcome.';
 

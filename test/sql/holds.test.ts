@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 beforeEach(async () => {
   await database.query(`
-    truncate llmq.queue, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.model_state, llmq.cached_answers, llmq.agent_usage;
+    truncate llmq.queue, llmq.twins, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.model_state, llmq.cached_answers, llmq.agent_usage;
     delete from llmq.lane_marks; delete from llmq.routes; delete from llmq.models; delete from llmq.providers; delete from llmq.agents;
     select llmq.configure_provider('sim', 'sim');
     select llmq.configure_model('m', 'sim');
@@ -312,6 +312,21 @@ describe("a shared call", () => {
     await claim(on);
     await callOne(on, "cancel_llm_request", { request_id: first });
     expect((await claim(on)).map((request) => request.id)).toEqual([second]);
+  });
+
+  test("one that is retried shares again, and nothing is kept of those that ended", async () => {
+    const [first, second] = await submitMany(2, share);
+    const taken = await claim(on);
+    await callOne(on, "cancel_llm_request", { request_id: second });
+    await callOne(on, "retry_llm_request", { request_id: second });
+    expect(await claim(on)).toEqual([]);
+    expect(await database.query("select request_id, leader_id from llmq.twins order by request_id")).toEqual([
+      { request_id: first, leader_id: null },
+      { request_id: second, leader_id: first },
+    ]);
+    await complete(taken);
+    expect((await results()).map((row) => row.outcome)).toEqual(["answered", "shared"]);
+    expect(await database.query("select from llmq.twins")).toEqual([]);
   });
 
   test("who does not allow it asks for itself", async () => {
