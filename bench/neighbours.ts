@@ -59,8 +59,8 @@ async function fillHeldAgents(client: pg.Client, count: number): Promise<void> {
     [AGENTS],
   );
   await client.query(
-    `insert into llmq.queue (id, lane, priority, status, tag, run_at, created_at, started_at, claim_id, worker_id, max_attempts, agent_id, task_type, complexity)
-     select llmq.uuid_v7(), m.lane, 0, 'processing', n, now(), now(), now(), nextval('llmq.claim_ids'), w.id, 8, 'over-' || n, 'summary', 'medium'
+    `insert into llmq.in_flight (id, worker_id, claim_id, started_at, run_at, created_at, lane, calls, capacity_waits, priority, max_attempts, attempts, reasks, crashes, route_step, pinned, has_reply_to, agent_id, task_type, complexity)
+     select llmq.uuid_v7(), w.id, nextval('llmq.claim_ids'), now(), now(), now(), m.lane, 0, 0, 0, 8, 0, 0, 0, 1, false, false, 'over-' || n, 'summary', 'medium'
      from generate_series(0, $1 - 1) as n, llmq.models as m, llmq.workers as w where m.name = 'model'`,
     [AGENTS],
   );
@@ -99,7 +99,7 @@ async function claims(
   const [aloneClient, besideClient] = [await alone.connect(), await beside.connect()];
   const [aloneSide, besideSide] = [await createLlmqSide(aloneClient), await createLlmqSide(besideClient)];
   await prepare(besideClient);
-  await besideClient.query("vacuum (analyze) llmq.queue");
+  await besideClient.query("vacuum (analyze) llmq.queue, llmq.in_flight");
   await besideClient.query("checkpoint");
   const times = { alone: [] as number[], beside: [] as number[] };
   for (let n = 0; n < CLAIMS; n += 1) {

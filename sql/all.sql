@@ -20,6 +20,7 @@
 --!include tables/workers.sql
 --!include tables/requests.sql
 --!include tables/queue.sql
+--!include tables/in_flight.sql
 --!include tables/results.sql
 --!include tables/attempts.sql
 --!include tables/idempotency_keys.sql
@@ -86,6 +87,9 @@
 --!include internal/first_unreadable.sql
 --!include internal/reserve_idempotency_key.sql
 --!include internal/next_tag.sql
+--!include internal/unclaimed.sql
+--!include internal/lock_unfinished.sql
+--!include internal/put_back.sql
 --!include internal/copy_to_pgmq.sql
 --!include internal/note_twins.sql
 --!include internal/wake_orchestrators.sql

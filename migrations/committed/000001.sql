@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:0e6f67c215da4ca513582ca57ae3a897df3417b7
+--! Hash: sha1:c119083ae89b29e8ef79b6111c797d289b19c703
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -462,7 +462,8 @@ end
 $$;
 --! EndIncluded tables/requests.sql
 --! Included tables/queue.sql
--- THE STATE MACHINE. One narrow row per request that is not finished; finished ones live in llmq.results.
+-- THE STATE MACHINE. Where the row is, is what it is: a pending request has a narrow row in llmq.queue, a processing
+-- one in llmq.in_flight, a finished one in llmq.results.
 --
 --                submit                       claim
 --   (nothing) ------------> pending ----------------------> processing
@@ -481,15 +482,13 @@ $$;
 -- lane and priority) or *held* (the claim met it and its agent, route or twin does not let it run now: it is
 -- out of every claim's way until llmq.release_held() makes it waiting again). Every index is partial on one of
 -- these, so that each scan sees only rows it can use; those of lists alone are whole. The row has no jsonb and no text
--- that can grow: under a long transaction dead versions of it cannot be removed, and their size is what hurts. The
--- fillfactor leaves room for one more version of each row in its page: a claim whose new versions go elsewhere
--- writes a tenth more WAL.
-create sequence llmq.claim_ids;
-comment on sequence llmq.claim_ids is 'One number per claim: the fence a worker hands back with the outcome.';
-
+-- that can grow: under a long transaction dead versions of it cannot be removed, and their size is what hurts.
+--
+-- A claim moves the row, where it could update a status instead. That needs a CHECK of the status against who holds
+-- the row, which the server parses anew for every submit, and columns and indexes that no pending request uses:
+-- together an eighth of a submit.
 create table llmq.queue (
-  -- In this order the server puts no padding between the columns, and those that a claim changes are neighbours:
-  -- the WAL has of a new version what lies between its first and last change.
+  -- In this order the server puts no padding between the columns.
   id              uuid not null,
   tag             double precision,
   run_at          timestamptz not null,
@@ -507,12 +506,6 @@ create table llmq.queue (
   route_step      smallint not null default 1,
   updated_at      timestamptz not null default clock_timestamp(),
   started_at      timestamptz,
-  claim_id        bigint,
-  reserved_usd    double precision,
-  reserved_input  integer,
-  reserved_output integer,
-  worker_id       uuid,
-  status          text not null default 'pending',
   hold            llmq.hold_reason,
   pinned          boolean not null default false,
   has_reply_to    boolean not null default false,
@@ -521,14 +514,8 @@ create table llmq.queue (
   complexity      llmq.complexity not null,
   error_type      text,
   error_message   varchar(300),
-  constraint queue_pkey primary key (id),
-  -- One, and a short one: by its length it is 8% of a submit (see types.sql). A row is processing
-  -- exactly while a claim holds it; its first half is what lets the view leave the queue out by status.
-  constraint queue_status check (
-    status >= 'p' and status = case when claim_id is null then 'pending' else 'processing' end
-  )
+  constraint queue_pkey primary key (id)
 ) with (
-  fillfactor = 45,
   autovacuum_vacuum_scale_factor = 0,
   autovacuum_vacuum_threshold = 2000,
   autovacuum_vacuum_insert_scale_factor = 0.2,
@@ -539,51 +526,106 @@ create table llmq.queue (
 
 -- The claim: ready rows of a lane and priority in the order of their tags, from the lane's mark on.
 create index queue_ready on llmq.queue (lane, priority, tag)
-  where status = 'pending' and tag is not null;
+  where tag is not null;
 -- Ranking: the last tag of one agent in a lane and priority. The probe reads all of the agent's entries on the
 -- last page, 200 of them where there is a backlog: by two numbers that takes half as long as by four columns.
 create index queue_ready_by_agent on llmq.queue (llmq.ranking_key(lane, priority, agent_id), tag)
-  where status = 'pending' and tag is not null;
+  where tag is not null;
 -- Promotion, and "what is due next": rows without a rank.
 create index queue_waiting on llmq.queue (run_at)
-  where status = 'pending' and tag is null and hold is null;
+  where tag is null and hold is null;
 -- Release: what one agent has held, best first.
 create index queue_held on llmq.queue (hold, agent_id, priority desc, id)
   where hold is not null;
--- In flight per lane, oldest first.
-create index queue_processing on llmq.queue (lane, started_at)
-  where status = 'processing';
--- Deadlines that pass, queued or running.
+-- Deadlines that pass.
 create index queue_deadline on llmq.queue (deadline)
   where deadline is not null;
--- One agent's: lists by status, and what it has in flight, oldest first.
-create index queue_of_agent on llmq.queue (agent_id, status, started_at);
+-- One agent's.
+create index queue_of_agent on llmq.queue (agent_id);
 -- One task type's.
 create index queue_by_task_type on llmq.queue (task_type);
 
-comment on table llmq.queue is 'Requests that are not finished: what the claim reads. Narrow on purpose. Read it through the view llmq.llm_requests.';
+comment on table llmq.queue is 'Pending requests: what the claim reads. Narrow on purpose. Read it through the view llmq.llm_requests.';
 comment on column llmq.queue.lane is 'llmq.models.lane of the model that will be asked. No foreign key: its check would lock a hot row per submit.';
 comment on column llmq.queue.tag is 'Rank inside lane and priority, lowest first (start-time fair queuing); null while waiting to be due or ranked.';
 comment on column llmq.queue.run_at is 'Not before this.';
-comment on column llmq.queue.claim_id is 'Number of the claim that holds the row; an outcome with another number changes nothing.';
 comment on column llmq.queue.attempts is 'Failures that count. Capacity waits, re-asks and crashes have counters of their own.';
 comment on column llmq.queue.hold is 'Why the claim passed it over and took it out of the way; null: nothing holds it.';
-comment on column llmq.queue.reserved_input is 'Input tokens that its claim took from the limits of model and provider; 0 where only requests are counted, null where nothing is.';
-comment on column llmq.queue.reserved_output is 'Output tokens, likewise.';
-comment on column llmq.queue.reserved_usd is 'US dollars that its claim took from the agent''s budget; null without one.';
+comment on column llmq.queue.started_at is 'When its last claim began; null before the first.';
 comment on column llmq.queue.calls is 'Ledger rows written so far (llmq.attempts.number).';
-comment on column llmq.queue.route_step is 'Which model of the route is being asked, from 1.';
+comment on column llmq.queue.route_step is 'Which model of the route will be asked, from 1.';
 comment on column llmq.queue.pinned is 'The caller named the model: no fall-back along a route.';
 comment on column llmq.queue.error_message is 'Last error, cut to 300 characters; llmq.attempts has it whole.';
 comment on column llmq.queue.priority is '-100 to 100, higher first.';
-comment on column llmq.queue.status is 'pending or processing; finished requests are in llmq.results.';
-comment on column llmq.queue.worker_id is 'llmq.workers.id of the holder, while processing.';
 comment on column llmq.queue.pgmq_msg_id is 'Number of the copy in the pgmq queue llm_requests; null without pgmq.';
 comment on column llmq.queue.capacity_waits is 'How often the model was limited, out of quota or misconfigured: not an attempt.';
 comment on column llmq.queue.reasks is 'How often the model was asked again with the errors of its answer.';
 comment on column llmq.queue.crashes is 'How many workers died over it.';
 comment on column llmq.queue.error_type is 'Of the last failure, while it waits for the next attempt.';
 --! EndIncluded tables/queue.sql
+--! Included tables/in_flight.sql
+-- Processing requests: a row moves here from llmq.queue with the claim that takes it, and goes with the outcome
+-- that ends it or puts it back. No row without a claim, a worker and a start; none of them is ever updated.
+create sequence llmq.claim_ids;
+comment on sequence llmq.claim_ids is 'One number per claim: the fence a worker hands back with the outcome.';
+
+create table llmq.in_flight (
+  -- In this order the server puts no padding between the columns.
+  id              uuid not null,
+  worker_id       uuid not null,
+  claim_id        bigint not null,
+  started_at      timestamptz not null,
+  run_at          timestamptz not null,
+  deadline        timestamptz,
+  created_at      timestamptz not null,
+  pgmq_msg_id     bigint,
+  reserved_usd    double precision,
+  reserved_input  integer,
+  reserved_output integer,
+  lane            integer not null,
+  calls           integer not null,
+  capacity_waits  integer not null,
+  priority        llmq.priority not null,
+  max_attempts    llmq.attempt_limit not null,
+  attempts        smallint not null,
+  reasks          smallint not null,
+  crashes         smallint not null,
+  route_step      smallint not null,
+  pinned          boolean not null,
+  has_reply_to    boolean not null,
+  agent_id        text not null,
+  task_type       text not null,
+  complexity      llmq.complexity not null,
+  error_type      text,
+  error_message   varchar(300),
+  constraint in_flight_pkey primary key (id)
+) with (
+  autovacuum_vacuum_scale_factor = 0,
+  autovacuum_vacuum_threshold = 2000,
+  autovacuum_vacuum_insert_scale_factor = 0.2,
+  autovacuum_vacuum_cost_delay = 0,
+  autovacuum_analyze_scale_factor = 0.1,
+  autovacuum_analyze_threshold = 2000
+);
+
+-- Per lane, oldest first.
+create index in_flight_of_lane on llmq.in_flight (lane, started_at);
+-- Per agent, oldest first.
+create index in_flight_of_agent on llmq.in_flight (agent_id, started_at);
+-- Deadlines that pass.
+create index in_flight_deadline on llmq.in_flight (deadline)
+  where deadline is not null;
+
+comment on table llmq.in_flight is 'Processing requests: who runs them, and since when. Read it through the view llmq.llm_requests.';
+comment on column llmq.in_flight.worker_id is 'llmq.workers.id of the holder. No foreign key: a worker that is gone must leave what it held to be given back.';
+comment on column llmq.in_flight.claim_id is 'Number of the claim that holds the row; an outcome with another number changes nothing.';
+comment on column llmq.in_flight.started_at is 'When the claim began.';
+comment on column llmq.in_flight.reserved_input is 'Input tokens that its claim took from the limits of model and provider; 0 where only requests are counted, null where nothing is.';
+comment on column llmq.in_flight.reserved_output is 'Output tokens, likewise.';
+comment on column llmq.in_flight.reserved_usd is 'US dollars that its claim took from the agent''s budget; null without one.';
+comment on column llmq.in_flight.lane is 'llmq.models.lane of the model that is being asked.';
+comment on column llmq.in_flight.run_at is 'When it was due. The columns below are those of llmq.queue.';
+--! EndIncluded tables/in_flight.sql
 --! Included tables/results.sql
 -- One row per finished request, written once: the answer, and the small columns of the request, so that
 -- lists never join llmq.requests.
@@ -988,18 +1030,19 @@ $$;
 comment on function llmq.fallbacks_of(uuid, text) is 'Internal: why models before this one did not answer a request.';
 --! EndIncluded internal/fallbacks_of.sql
 --! Included views/all_llm_requests.sql
--- THE VIEW's two branches, unfinished and finished; a condition on status leaves one of them (the CHECKs say
--- so to the planner). Fat columns are fetched by id, row by row, and only when asked for: joining
--- llmq.requests here makes the planner hash all of it (628 ms instead of 0.3 for the first 20 pending).
+-- THE VIEW's three branches, one for each table a request can be in; a condition on status leaves those it can be
+-- true for (constants and the CHECK of llmq.results say so to the planner). Fat columns are fetched by id, row by
+-- row, and only when asked for: joining llmq.requests here makes the planner hash all of it (628 ms instead of 0.3
+-- for the first 20 pending).
 --
--- No condition in a branch, and the same types in both: only then are they read in the order of an index. With
+-- No condition in a branch, and the same types in all: only then are they read in the order of an index. With
 -- a WHERE each, the newest 50 of 200,000 took 3,200 ms instead of 0.1.
 create view llmq.all_llm_requests as
 select
   q.id, q.agent_id, q.task_type, q.complexity::text,
   (select r.messages::jsonb from llmq.requests as r where r.id = q.id) as messages,
   (select r.context::jsonb from llmq.requests as r where r.id = q.id) as context,
-  q.status,
+  'pending'::text as status,
   case when q.pgmq_msg_id is not null then q.created_at end as published_at,
   q.error_message::text, q.created_at, q.updated_at,
   (select r.response_schema::jsonb from llmq.requests as r where r.id = q.id) as response_schema,
@@ -1019,6 +1062,31 @@ select
   null::jsonb as tool_results, null::uuid as next_request_id,
   case when q.calls > 0 then llmq.fallbacks_of(q.id, (select m.name from llmq.models as m where m.lane = q.lane)) end as fallbacks
 from llmq.queue as q
+union all
+select
+  h.id, h.agent_id, h.task_type, h.complexity::text,
+  (select r.messages::jsonb from llmq.requests as r where r.id = h.id),
+  (select r.context::jsonb from llmq.requests as r where r.id = h.id),
+  'processing'::text,
+  case when h.pgmq_msg_id is not null then h.created_at end,
+  h.error_message::text, h.created_at, h.started_at,
+  (select r.response_schema::jsonb from llmq.requests as r where r.id = h.id),
+  null::text, null::jsonb, null::jsonb,
+  h.error_type, h.priority::smallint, h.run_at, h.deadline, h.started_at, null::timestamptz,
+  (select m.name from llmq.models as m where m.lane = h.lane),
+  (select m.provider from llmq.models as m where m.lane = h.lane),
+  h.attempts, h.max_attempts::smallint, h.capacity_waits, h.reasks, h.crashes, h.calls,
+  null::text, null::jsonb,
+  null::bigint, null::bigint, null::bigint,
+  null::bigint, null::numeric,
+  (select r.tools::jsonb from llmq.requests as r where r.id = h.id),
+  (select r.settings::jsonb from llmq.requests as r where r.id = h.id),
+  (select r.idempotency_key from llmq.requests as r where r.id = h.id),
+  (select r.reply_to from llmq.requests as r where r.id = h.id),
+  (select r.parent_id from llmq.requests as r where r.id = h.id),
+  null::jsonb, null::uuid,
+  case when h.calls > 0 then llmq.fallbacks_of(h.id, (select m.name from llmq.models as m where m.lane = h.lane)) end
+from llmq.in_flight as h
 union all
 select
   f.id, f.agent_id, f.task_type, f.complexity,
@@ -2000,11 +2068,11 @@ declare
 begin
   select count(*) into v_depth
   from (
-    (select from llmq.queue as q where q.lane = refuse_full_queue.lane and q.status = 'pending' and q.tag is not null limit refuse_above)
+    (select from llmq.queue as q where q.lane = refuse_full_queue.lane and q.tag is not null limit refuse_above)
     union all
     (
       select from llmq.queue as q
-      where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at <= clock_timestamp()
+      where q.tag is null and q.hold is null and q.run_at <= clock_timestamp()
         and q.lane = refuse_full_queue.lane
       limit refuse_above
     )
@@ -2349,7 +2417,7 @@ begin
     select q.tag
     from llmq.queue as q
     where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(next_tag.lane, next_tag.priority, next_tag.agent_id)
-      and q.status = 'pending' and q.tag is not null and q.tag >= v_vt
+      and q.tag is not null and q.tag >= v_vt
     order by q.tag desc
     limit 1
   ));
@@ -2357,6 +2425,76 @@ end
 $$;
 comment on function llmq.next_tag(int, int, text) is 'Internal: the tag after which this agent''s next request is ranked; null when another transaction is ranking the same agent.';
 --! EndIncluded internal/next_tag.sql
+--! Included internal/unclaimed.sql
+-- A pending request in the shape of one in flight, for those functions that take either: nobody holds it, and nothing
+-- is reserved.
+create function llmq.unclaimed(waiting llmq.queue) returns llmq.in_flight
+language sql immutable
+as $$
+  select row(
+    waiting.id, null, null, waiting.started_at, waiting.run_at, waiting.deadline, waiting.created_at, waiting.pgmq_msg_id,
+    null, null, null, waiting.lane, waiting.calls, waiting.capacity_waits, waiting.priority, waiting.max_attempts,
+    waiting.attempts, waiting.reasks, waiting.crashes, waiting.route_step, waiting.pinned, waiting.has_reply_to,
+    waiting.agent_id, waiting.task_type, waiting.complexity, waiting.error_type, waiting.error_message
+  )::llmq.in_flight
+$$;
+comment on function llmq.unclaimed(llmq.queue) is 'Internal: a pending request in the shape of one in flight; claim_id and worker_id are null.';
+--! EndIncluded internal/unclaimed.sql
+--! Included internal/lock_unfinished.sql
+-- An unfinished request, locked wherever it is. While this waits for the lock of a claim or of an outcome, the row
+-- moves: it is gone from the table that was asked and not yet seen in the other. Hence again, until it is found or
+-- one look at both finds nothing.
+create function llmq.lock_unfinished(request_id uuid) returns llmq.in_flight
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_waiting llmq.queue;
+  v_held    llmq.in_flight;
+begin
+  loop
+    select q.* into v_waiting from llmq.queue as q where q.id = request_id for update;
+    if found then
+      return llmq.unclaimed(v_waiting);
+    end if;
+    select h.* into v_held from llmq.in_flight as h where h.id = request_id for update;
+    if found then
+      return v_held;
+    end if;
+    if not exists (
+      select from llmq.queue as q where q.id = request_id union all select from llmq.in_flight as h where h.id = request_id
+    ) then
+      return null;
+    end if;
+  end loop;
+end
+$$;
+comment on function llmq.lock_unfinished(uuid) is 'Internal: a pending (claim_id null) or processing request, locked; null when it is finished or unknown.';
+--! EndIncluded internal/lock_unfinished.sql
+--! Included internal/put_back.sql
+-- processing -> pending: rows as they shall wait. Whoever calls has locked them in llmq.in_flight.
+create function llmq.put_back(held llmq.in_flight[], more_calls int = 0, due_at timestamptz = null) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+  delete from llmq.in_flight as h where h.id = any (array(select b.id from unnest(held) as b));
+  insert into llmq.queue (
+    id, lane, priority, run_at, deadline, created_at, updated_at, started_at, pgmq_msg_id, max_attempts, calls, attempts,
+    capacity_waits, reasks, crashes, route_step, pinned, has_reply_to, agent_id, task_type, complexity, error_type,
+    error_message
+  )
+  select
+    b.id, b.lane, b.priority, coalesce(due_at, b.run_at), b.deadline, b.created_at, clock_timestamp(), b.started_at, b.pgmq_msg_id,
+    b.max_attempts, b.calls + more_calls, b.attempts, b.capacity_waits, b.reasks, b.crashes, b.route_step, b.pinned, b.has_reply_to,
+    b.agent_id, b.task_type, b.complexity, b.error_type, b.error_message
+  from unnest(held) as b;
+end
+$$;
+comment on function llmq.put_back(llmq.in_flight[], int, timestamptz) is 'Internal: makes locked requests in flight pending again, as given, with so many more calls, due then (null: as given). What they reserved is settled by the caller.';
+--! EndIncluded internal/put_back.sql
 --! Included internal/copy_to_pgmq.sql
 -- The copy to the pgmq queue llm_requests, in the submitting transaction. Rows are written into the queue's
 -- table instead of through pgmq.send_batch(), which plans its statement anew at every call: 15 microseconds
@@ -2643,7 +2781,7 @@ begin
         select q.tag
         from llmq.queue as q
         where llmq.ranking_key(q.lane, q.priority, q.agent_id) = v_ranking_key
-          and q.status = 'pending' and q.tag is not null and q.tag >= v_virtual_time
+          and q.tag is not null and q.tag >= v_virtual_time
         order by q.tag desc
         limit 1
       )) + 1 / coalesce(v_weight, 1)
@@ -3016,9 +3154,9 @@ begin
   select count(*), min(f.started_at) into in_flight, oldest_start
   from unnest(lanes) as l (lane)
   cross join lateral (
-    select q.started_at
-    from llmq.queue as q
-    where q.lane = l.lane and q.status = 'processing' and q.started_at >= coalesce(v_from, '-infinity')
+    select h.started_at
+    from llmq.in_flight as h
+    where h.lane = l.lane and h.started_at >= coalesce(v_from, '-infinity')
     offset 0
   ) as f;
   return next;
@@ -3230,7 +3368,7 @@ as $$
   select count(*)
   from (
     select from llmq.queue as q
-    where q.lane = waiting.lane and q.priority >= waiting.priority and q.status = 'pending' and q.tag is not null
+    where q.lane = waiting.lane and q.priority >= waiting.priority and q.tag is not null
       and (q.priority > waiting.priority or q.tag < waiting.tag)
     limit 10000
   ) as a
@@ -3245,6 +3383,7 @@ as $$
 declare
   v_row    record;
   v_queue  llmq.queue;
+  v_held   llmq.in_flight;
   v_ahead  bigint;
   v_due    timestamptz;
   v_starts bigint;
@@ -3257,7 +3396,9 @@ begin
     perform llmq.raise_not_found(request_id);
   end if;
   select q.* into v_queue from llmq.queue as q where q.id = request_id;
+  select h.* into v_held from llmq.in_flight as h where h.id = request_id;
   if v_row.status = 'pending' then
+    v_held := llmq.unclaimed(v_queue);
     v_ahead := llmq.requests_ahead(v_queue);
     v_due := greatest(clock_timestamp(), v_row.run_at, (select s.cooling_until from llmq.model_state as s where s.lane = v_queue.lane));
     v_starts := llmq.starts_per_minute(v_queue.lane);
@@ -3267,18 +3408,18 @@ begin
     'status', v_row.status,
     'why', case v_row.status
       when 'pending' then llmq.why_waiting(v_queue, v_ahead)
-      when 'processing' then format('It has been running since %s on worker %s.', v_queue.started_at,
-        coalesce((select w.name from llmq.workers as w where w.id = v_queue.worker_id), v_queue.worker_id::text))
+      when 'processing' then format('It has been running since %s on worker %s.', v_held.started_at,
+        coalesce((select w.name from llmq.workers as w where w.id = v_held.worker_id), v_held.worker_id::text))
       when 'completed' then 'It is finished.'
       else concat_ws(': ', 'It ' || case v_row.status when 'failed' then 'failed' else 'was cancelled' end, v_row.error_message)
     end,
     'model', v_row.model,
     'provider', v_row.provider,
-    'route', to_jsonb((select r.models from llmq.route_of(v_queue.complexity, v_queue.task_type) as r)),
+    'route', to_jsonb((select r.models from llmq.route_of(v_held.complexity, v_held.task_type) as r)),
     'run_at', v_row.run_at,
     'deadline', v_row.deadline,
     'held', v_queue.hold,
-    'cooling_until', (select s.cooling_until from llmq.model_state as s where s.lane = v_queue.lane and s.cooling_until > clock_timestamp()),
+    'cooling_until', (select s.cooling_until from llmq.model_state as s where s.lane = v_held.lane and s.cooling_until > clock_timestamp()),
     'ahead', v_ahead,
     'starts_per_minute', v_starts,
     'estimated_start', case
@@ -3302,7 +3443,7 @@ begin
       )) order by m.kind)
       from llmq.lane_meters as m
       cross join lateral llmq.meter_use(m.meter, m.lanes, clock_timestamp()) as u
-      where m.lane = v_queue.lane
+      where m.lane = v_held.lane
     ),
     'error_type', v_row.error_type,
     'error_message', v_row.error_message,
@@ -3450,7 +3591,7 @@ begin
   end if;
   if not exists (
     select from llmq.queue as q
-    where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
+    where q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
   ) then
     return 0;
   end if;
@@ -3463,7 +3604,7 @@ begin
   from (
     select q.lane, q.priority
     from llmq.queue as q
-    where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
+    where q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
     order by q.run_at
     limit 10000
   ) as d
@@ -3473,7 +3614,7 @@ begin
   with due as materialized (
     select q.id, q.lane, q.priority, q.agent_id, q.run_at
     from llmq.queue as q
-    where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
+    where q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
     order by q.run_at
     limit max_rows
     for update skip locked
@@ -3486,7 +3627,7 @@ begin
         select q.tag
         from llmq.queue as q
         where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(g.lane, g.priority, g.agent_id)
-          and q.status = 'pending' and q.tag is not null and q.tag >= m.vt
+          and q.tag is not null and q.tag >= m.vt
         order by q.tag desc
         limit 1
       ) as last_tag
@@ -3616,10 +3757,10 @@ begin
     limit 1;
     select v_agent.max_concurrency - count(*), min(f.started_at) into calls, oldest
     from (
-      select q.started_at
-      from llmq.queue as q
-      where q.agent_id = agent_room.agent_id and q.status = 'processing' and q.started_at >= coalesce(v_from, '-infinity')
-      order by q.started_at
+      select h.started_at
+      from llmq.in_flight as h
+      where h.agent_id = agent_room.agent_id and h.started_at >= coalesce(v_from, '-infinity')
+      order by h.started_at
       offset 0
     ) as f;
   end if;
@@ -3666,7 +3807,7 @@ begin
     select t.request_id
     from llmq.twins as t
     where t.share_key = share_key and t.shares
-      and (select q.lane = lane and q.status = 'processing' from llmq.queue as q where q.id = t.request_id)
+      and (select h.lane = lane from llmq.in_flight as h where h.id = t.request_id)
     limit 1
   ));
   if request_id is not null then
@@ -3678,7 +3819,7 @@ comment on function llmq.find_twin(uuid, uuid, int, boolean, jsonb) is 'Internal
 --! EndIncluded internal/find_twin.sql
 --! Included internal/finish_from.sql
 -- pending -> completed without a call: the answer is another request's.
-create function llmq.finish_from(held llmq.queue, source_id uuid, outcome text) returns void
+create function llmq.finish_from(request_id uuid, source_id uuid, outcome text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -3686,7 +3827,7 @@ begin
   perform llmq.finish_requests(
     (
       select jsonb_build_array(jsonb_build_object(
-        'request_id', held.id, 'response', f.response, 'parsed_response', f.parsed_response, 'repairs', f.repairs,
+        'request_id', finish_from.request_id, 'response', f.response, 'parsed_response', f.parsed_response, 'repairs', f.repairs,
         'finish_reason', f.finish_reason,
         'calls', jsonb_build_array(jsonb_build_object('outcome', outcome, 'error_message', format('the answer of %s', source_id)))
       ))
@@ -3697,7 +3838,7 @@ begin
   );
 end
 $$;
-comment on function llmq.finish_from(llmq.queue, uuid, text) is 'Internal: completes a request with the answer of another; the ledger says shared or cached, and whose answer it was.';
+comment on function llmq.finish_from(uuid, uuid, text) is 'Internal: completes a request with the answer of another; the ledger says shared or cached, and whose answer it was.';
 --! EndIncluded internal/finish_from.sql
 --! Included internal/admit_requests.sql
 -- The part of the claim that looks at single requests, where something is limited, paused or shared: which of
@@ -3745,7 +3886,7 @@ declare
   v_held          uuid[] := '{}';
   v_holds         text[] := '{}';
   v_led_by        uuid[] := '{}';
-  v_broke         llmq.queue[] := '{}';
+  v_broke         llmq.in_flight[] := '{}';
   v_row           record;
 begin
   ids := '{}';
@@ -3779,7 +3920,7 @@ begin
       select t.found_as, t.request_id into v_found_as, v_twin_id
       from llmq.find_twin(v_row.id, v_row.share_key, lane, v_row.shares, v_leaders) as t;
       if v_found_as = 'cached' then
-        perform llmq.finish_from(v_row.held, v_twin_id, 'cached');
+        perform llmq.finish_from(v_row.id, v_twin_id, 'cached');
         handled := handled + 1;
       end if;
       continue when v_found_as in ('cached', 'busy');
@@ -3797,7 +3938,7 @@ begin
         v_hold := 'agent_concurrency';
       elsif v_row.budgeted and (v_agent ->> 'usd')::numeric < v_row.cost then
         if (v_agent ->> 'fails')::boolean then
-          v_broke := v_broke || v_row.held;
+          v_broke := v_broke || llmq.unclaimed(v_row.held);
           handled := handled + 1;
           continue;
         end if;
@@ -3895,7 +4036,7 @@ as $$
     case when bool_or(q.id = any (limited)) then least((agents -> q.agent_id ->> 'oldest')::timestamptz, q.started_at) end
   from unnest(request_ids) as i (id)
   -- Row by row: grouped by agent, a plan made on an empty queue would read all of it in the order of agents.
-  cross join lateral (select w.* from llmq.queue as w where w.id = i.id offset 0) as q
+  cross join lateral (select w.* from llmq.in_flight as w where w.id = i.id offset 0) as q
   where q.reserved_usd is not null or q.id = any (limited)
   group by q.agent_id, q.started_at
 $$;
@@ -3916,7 +4057,7 @@ comment on function llmq.note_agents(uuid[], uuid[], jsonb) is 'Internal: writes
 --       materialized: it is the fence that keeps the plan from running the locking scan twice.
 --    c. Where agents are limited, tokens counted or answers shared, each row is looked at
 --       (llmq.admit_requests). What its agent may not start now leaves the lane, so that no claim meets it again.
---    d. The rows are updated by id array. `update ... from picked` on a table analyzed while nearly empty walks
+--    d. The rows move to llmq.in_flight, by id array. `delete ... using picked` on a table analyzed while nearly empty walks
 --       the whole primary key (39,000 buffers). The mark moves, at most every 100 ms, unless another claim holds it.
 --    e. What was taken from limits and budgets is noted down.
 --
@@ -3988,7 +4129,7 @@ begin
       and (
         select 1
         from llmq.queue as q
-        where q.lane = m.lane and q.priority = m.priority and q.status = 'pending' and q.tag is not null
+        where q.lane = m.lane and q.priority = m.priority and q.tag is not null
           and q.tag >= m.scan
         order by q.tag
         limit 1
@@ -4011,7 +4152,7 @@ begin
         from (
           select q.id, q.tag, q.agent_id
           from llmq.queue as q
-          where q.lane = v_lane.lane and q.priority = v_lane.priority and q.status = 'pending' and q.tag is not null
+          where q.lane = v_lane.lane and q.priority = v_lane.priority and q.tag is not null
             and q.tag >= v_lane.scan
             and (q.deadline is null or q.deadline > v_now)
           order by q.tag
@@ -4043,21 +4184,24 @@ begin
 
       return query
       with claimed as (
-        update llmq.queue as q
-        set status = 'processing',
-            worker_id = v_worker,
-            claim_id = nextval('llmq.claim_ids'),
-            started_at = v_now,
-            updated_at = v_now,
-            reserved_input = case
-              when v_looked then v_admit.input_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
-            reserved_output = case
-              when v_looked then v_admit.output_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
-            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end
+        delete from llmq.queue as q
         where q.id = any (v_admit.ids)
-        returning
-          q.id, q.claim_id, q.agent_id, q.task_type, q.complexity, q.deadline, q.created_at, q.started_at, q.attempts,
-          q.max_attempts, q.tag
+        returning q.*, nextval('llmq.claim_ids') as claim_id
+      ),
+      moved as (
+        insert into llmq.in_flight (
+          id, worker_id, claim_id, started_at, run_at, deadline, created_at, pgmq_msg_id, reserved_usd, reserved_input,
+          reserved_output, lane, calls, capacity_waits, priority, max_attempts, attempts, reasks, crashes, route_step,
+          pinned, has_reply_to, agent_id, task_type, complexity, error_type, error_message
+        )
+        select
+          c.id, v_worker, c.claim_id, v_now, c.run_at, c.deadline, c.created_at, c.pgmq_msg_id,
+          case when v_looked then v_admit.usd[array_position(v_admit.ids, c.id)] end,
+          case when v_looked then v_admit.input_tokens[array_position(v_admit.ids, c.id)] when v_lane.limited then 0 end,
+          case when v_looked then v_admit.output_tokens[array_position(v_admit.ids, c.id)] when v_lane.limited then 0 end,
+          c.lane, c.calls, c.capacity_waits, c.priority, c.max_attempts, c.attempts, c.reasks, c.crashes, c.route_step,
+          c.pinned, c.has_reply_to, c.agent_id, c.task_type, c.complexity, c.error_type, c.error_message
+        from claimed as c
       ),
       movable as materialized (
         select m.lane, m.priority, greatest(m.vt, (select max(c.tag) from claimed as c)) as vt
@@ -4065,7 +4209,7 @@ begin
         where m.lane = v_lane.lane and m.priority = v_lane.priority and m.served_at < v_now - interval '100 milliseconds'
         for update of m skip locked
       ),
-      moved as (
+      marked as (
         update llmq.lane_marks as m
         set vt = v.vt,
             previous = case when m.rotated_at < v_now - interval '1 second' then v.vt else m.previous end,
@@ -4077,7 +4221,7 @@ begin
       )
       select
         c.id, c.claim_id, c.agent_id, c.task_type, c.complexity::text, r.messages::jsonb, r.context::jsonb,
-        r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, c.started_at, c.attempts,
+        r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, v_now, c.attempts,
         c.max_attempts::smallint, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
         v_lane.options, v_lane.context_window, v_lane.max_output_tokens,
         v_lane.calls_limited or coalesce(c.id = any (v_admit.limited), false)
@@ -4117,10 +4261,8 @@ declare
   v_status text;
   v_claim  bigint;
 begin
-  select q.status, q.claim_id into v_status, v_claim from llmq.queue as q where q.id = request_id;
-  if not found then
-    select f.status into v_status from llmq.results as f where f.id = request_id;
-  end if;
+  select v.status into v_status from llmq.all_llm_requests as v where v.id = request_id;
+  select h.claim_id into v_claim from llmq.in_flight as h where h.id = request_id;
   if v_status is null then
     perform llmq.raise_not_found(request_id);
   end if;
@@ -4144,20 +4286,30 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_worker uuid := coalesce(worker_id, llmq.session_worker());
+  v_taken  llmq.queue;
   v_claim  bigint;
 begin
   if not exists (select from llmq.workers as w where w.id = v_worker) then
     raise exception using errcode = 'LQ004', message = format('worker %s is not registered', v_worker),
       hint = 'Call llmq.register_worker() for a new id.';
   end if;
-  update llmq.queue as q
-  set status = 'processing', worker_id = v_worker, claim_id = nextval('llmq.claim_ids'),
-      started_at = clock_timestamp(), updated_at = clock_timestamp(), tag = null, hold = null
-  where q.id = request_id and q.status = 'pending' and (q.deadline is null or q.deadline > clock_timestamp())
-  returning q.claim_id into v_claim;
+  delete from llmq.queue as q
+  where q.id = request_id and (q.deadline is null or q.deadline > clock_timestamp())
+  returning q.* into v_taken;
   if not found then
     perform llmq.raise_illegal_transition(request_id, 'processing');
   end if;
+  insert into llmq.in_flight (
+    id, worker_id, claim_id, started_at, run_at, deadline, created_at, pgmq_msg_id, lane, calls, capacity_waits, priority,
+    max_attempts, attempts, reasks, crashes, route_step, pinned, has_reply_to, agent_id, task_type, complexity,
+    error_type, error_message
+  ) values (
+    v_taken.id, v_worker, nextval('llmq.claim_ids'), clock_timestamp(), v_taken.run_at, v_taken.deadline, v_taken.created_at,
+    v_taken.pgmq_msg_id, v_taken.lane, v_taken.calls, v_taken.capacity_waits, v_taken.priority, v_taken.max_attempts,
+    v_taken.attempts, v_taken.reasks, v_taken.crashes, v_taken.route_step, v_taken.pinned, v_taken.has_reply_to,
+    v_taken.agent_id, v_taken.task_type, v_taken.complexity, v_taken.error_type, v_taken.error_message
+  )
+  returning claim_id into v_claim;
   return v_claim;
 end
 $$;
@@ -4194,7 +4346,7 @@ comment on function llmq.newest_claims(jsonb) is 'Internal: the elements of a ba
 -- One plan, kept for the session, whoever calls first: planned anew, one row takes 0.65 ms instead of 0.16, and
 -- a plan made for one row (nested loops) would read each side of the joins once per row of a batch. Two calls
 -- hardly ever have the same time and tokens: remembering looked-up prices (Memoize) costs more than it saves.
-create function llmq.write_attempts(held llmq.queue[], outcomes jsonb) returns void
+create function llmq.write_attempts(held llmq.in_flight[], outcomes jsonb) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -4237,7 +4389,7 @@ begin
     on c.cost_usd is null and (c.input_tokens is not null or c.output_tokens is not null);
 end
 $$;
-comment on function llmq.write_attempts(llmq.queue[], jsonb) is 'Internal: ledger rows for the calls that outcomes carry; held are the queue rows as they were during the call.';
+comment on function llmq.write_attempts(llmq.in_flight[], jsonb) is 'Internal: ledger rows for the calls that outcomes carry; held are the rows as they were in flight.';
 --! EndIncluded internal/write_attempts.sql
 --! Included internal/send_replies.sql
 -- reply_to, in the transaction that finishes the request. A queue that is gone meanwhile must not keep the
@@ -4340,7 +4492,7 @@ comment on function llmq.learn_tokens(jsonb) is 'Internal: corrects llmq.token_e
 -- left, our limits are the stricter ones, and stay.
 --
 -- Answers come back in any order: an older one knows less use and says nothing that is not known.
-create function llmq.sync_rate_limits(held llmq.queue[], outcomes jsonb) returns void
+create function llmq.sync_rate_limits(held llmq.in_flight[], outcomes jsonb) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set jit = off
@@ -4386,13 +4538,13 @@ begin
   end loop;
 end
 $$;
-comment on function llmq.sync_rate_limits(llmq.queue[], jsonb) is
+comment on function llmq.sync_rate_limits(llmq.in_flight[], jsonb) is
 $$Internal: lowers the room of limited models to what their provider says is left.
 outcomes: [{"request_id", "rate_limit": {"requests": {"limit", "remaining", "reset_ms"}, "tokens", "input_tokens", "output_tokens"}}].$$;
 --! EndIncluded internal/sync_rate_limits.sql
 --! Included internal/settle.sql
 -- A call has ended, well or not: what it reserved becomes what it used, and what its agent had to hold back may
--- run. held are the queue rows as they were during the call.
+-- run. held are the rows as they were in flight.
 --
 -- The provider counted a call when it arrived. So tokens that were reserved and not used come back as of its
 -- start: they leave the window together with the reservation. What was used beyond it counts from now.
@@ -4400,7 +4552,7 @@ outcomes: [{"request_id", "rate_limit": {"requests": {"limit", "remaining", "res
 --   refused before it ran           (limit, quota, key, bad request) a request, no tokens
 --   never left                      nothing at all
 --   cut, aborted, lost              what was reserved: it may have run to its end
-create function llmq.settle(held llmq.queue[], outcomes jsonb) returns void
+create function llmq.settle(held llmq.in_flight[], outcomes jsonb) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set jit = off
@@ -4462,7 +4614,7 @@ begin
   perform llmq.learn_tokens(v_used);
 end
 $$;
-comment on function llmq.settle(llmq.queue[], jsonb) is 'Internal: corrects limits and budgets by what calls really used, when they end.';
+comment on function llmq.settle(llmq.in_flight[], jsonb) is 'Internal: corrects limits and budgets by what calls really used, when they end.';
 --! EndIncluded internal/settle.sql
 --! Included internal/release_held.sql
 -- held -> waiting: what the agents could not start becomes due now, as much of it as they have room for. What
@@ -4485,7 +4637,7 @@ begin
     select h.agent_id, r.reason, case r.reason
         when 'agent_paused' then case when a.paused then 0 end
         when 'agent_concurrency' then a.max_concurrency - (
-          select count(*) from llmq.queue as q where q.agent_id = h.agent_id and q.status = 'processing'
+          select count(*) from llmq.in_flight as f where f.agent_id = h.agent_id
         )
         -- What a call costs is not known here: some at a time.
         when 'agent_budget' then case
@@ -4524,7 +4676,7 @@ max_rows: the most for each agent and reason.$$;
 --! Included internal/release_twins.sql
 -- The request that others wait for has ended. With an answer, they have it too; without one, the next claim
 -- makes one of them ask.
-create function llmq.release_twins(ended llmq.queue[]) returns void
+create function llmq.release_twins(ended llmq.in_flight[]) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -4557,7 +4709,7 @@ begin
   set request_id = excluded.request_id, finished_at = excluded.finished_at, expires_at = excluded.expires_at;
 
   for v_twin in
-    select q as held, q.id, e.id as leader, e.lane, f.status = 'completed' as answered
+    select q.id, e.id as leader, e.lane, f.status = 'completed' as answered
     from unnest(ended) as e
     join unnest(v_ended) as t on t.request_id = e.id
     join llmq.twins as s on s.share_key = t.share_key and s.leader_id = e.id
@@ -4570,17 +4722,17 @@ begin
     set hold = null, lane = v_twin.lane, run_at = clock_timestamp(), updated_at = clock_timestamp()
     where q.id = v_twin.id;
     if v_twin.answered then
-      perform llmq.finish_from(v_twin.held, v_twin.leader, 'shared');
+      perform llmq.finish_from(v_twin.id, v_twin.leader, 'shared');
     end if;
   end loop;
 end
 $$;
-comment on function llmq.release_twins(llmq.queue[]) is 'Internal: gives the answer of ended requests to the identical ones that wait for it, and to the cache.';
+comment on function llmq.release_twins(llmq.in_flight[]) is 'Internal: gives the answer of ended requests to the identical ones that wait for it, and to the cache.';
 --! EndIncluded internal/release_twins.sql
 --! Included internal/note_success.sql
 -- A model that answers is well: failures in a row are forgotten, and a recovering one takes one more call at once
--- for each that ended. held are the queue rows as they were during the calls.
-create function llmq.note_success(held llmq.queue[]) returns void
+-- for each that ended. held are the rows in flight of these calls.
+create function llmq.note_success(held llmq.in_flight[]) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -4613,15 +4765,14 @@ begin
     ));
 end
 $$;
-comment on function llmq.note_success(llmq.queue[]) is 'Internal: what an answer means for the breaker of its model.';
+comment on function llmq.note_success(llmq.in_flight[]) is 'Internal: what an answer means for the breaker of its model.';
 --! EndIncluded internal/note_success.sql
 --! Included internal/finish_requests.sql
--- pending or processing -> completed, failed, cancelled: the one place where a request ends. Deletes the
--- queue rows, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents, and gives
+-- pending or processing -> completed, failed, cancelled: the one place where a request ends. Deletes its row in
+-- flight or in the queue, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents, and gives
 -- back what the call reserved: one transaction. A row that is not there any more, or is held by another claim, is left out of the answer.
 --
--- Fenced on the primary key and the claim, never on status: a status test makes the planner read the whole
--- in-flight index. claim_id is unique over all claims, so two arrays are as exact as pairs, as long as each
+-- Fenced on the primary key and the claim. claim_id is unique over all claims, so two arrays are as exact as pairs, as long as each
 -- claim is reported with its own request. Where two are mixed up, the count of results tells, and nothing is lost.
 --
 -- Joins of arrays are planned as one row times one row, for which a nested loop looks best and then reads
@@ -4640,7 +4791,7 @@ declare
   v_ids      uuid[];
   v_claims   bigint[];
   v_unfenced uuid[];
-  v_gone     llmq.queue[];
+  v_gone     llmq.in_flight[];
   v_done     uuid[];
   v_agents   text[];
   v_messages bigint[];
@@ -4650,15 +4801,23 @@ declare
 begin
   select
     array_agg(o.request_id order by o.request_id), array_agg(o.claim_id),
-    array_agg(o.request_id) filter (where o.claim_id is null)
+    array_agg(o.request_id order by o.request_id) filter (where o.claim_id is null)
   into v_ids, v_claims, v_unfenced
   from jsonb_to_recordset(outcomes) as o (request_id uuid, claim_id bigint);
 
-  with gone as (
-    delete from llmq.queue as q
-    where q.id = any (v_ids) and (q.claim_id in (select unnest(v_claims)) or q.id = any (v_unfenced))
-    returning q
-  )
+  -- Those that whoever has them shall lose stay where they are from here on.
+  perform llmq.lock_unfinished(u.id) from unnest(v_unfenced) as u (id);
+  with held as (
+    delete from llmq.in_flight as h
+    where h.id = any (v_ids) and (h.claim_id in (select unnest(v_claims)) or h.id = any (v_unfenced))
+    returning h as q
+  ),
+  waiting as (
+    delete from llmq.queue as w
+    where w.id = any (v_unfenced)
+    returning llmq.unclaimed(w) as q
+  ),
+  gone as (select h.q from held as h union all select w.q from waiting as w)
   select
     array_agg(g.q), array_agg((g.q).id), array_agg((g.q).agent_id),
     array_agg((g.q).pgmq_msg_id) filter (where (g.q).pgmq_msg_id is not null),
@@ -4788,16 +4947,16 @@ begin
     raise exception using errcode = 'LQ001', message = 'response must not be null', hint = 'Use llmq.mark_failed() when there is no answer.';
   end if;
   if not exists (
-    select from llmq.queue as q
-    where q.id = mark_completed.request_id and q.status = 'processing'
-      and (mark_completed.claim_id is null or q.claim_id = mark_completed.claim_id)
+    select from llmq.in_flight as f
+    where f.id = mark_completed.request_id
+      and (mark_completed.claim_id is null or f.claim_id = mark_completed.claim_id)
   ) then
     perform llmq.raise_illegal_transition(request_id, 'completed');
   end if;
   select c.applied into v_applied
   from llmq.complete_llm_requests(jsonb_build_array(jsonb_build_object(
     'request_id', mark_completed.request_id,
-    'claim_id', coalesce(mark_completed.claim_id, (select q.claim_id from llmq.queue as q where q.id = mark_completed.request_id)),
+    'claim_id', coalesce(mark_completed.claim_id, (select f.claim_id from llmq.in_flight as f where f.id = mark_completed.request_id)),
     'response', response, 'parsed_response', parsed_response, 'repairs', repairs,
     'calls', coalesce(calls, '[]')
   ))) as c;
@@ -4869,8 +5028,8 @@ declare
 begin
   if error_class = 'capacity' then
     select greatest(1, count(*) / 2) into v_admit
-    from llmq.queue as q
-    where q.lane = cool_down.lane and q.status = 'processing';
+    from llmq.in_flight as h
+    where h.lane = cool_down.lane;
   end if;
   insert into llmq.model_state as s (lane, cooling_until, reason, error_class, cooldowns, admit)
   values (cool_down.lane, v_now + coalesce(retry_after, v_base), left(cool_down.reason, 500), cool_down.error_class, 1, v_admit)
@@ -4894,7 +5053,7 @@ comment on function llmq.cool_down(int, text, text, interval) is 'Internal: no c
 --! Included internal/note_failure.sql
 -- Transient failures in a row open the breaker of a model. True when this one was a probe: the model was known to
 -- be in trouble, and the request only happened to be the one that asked whether it is back.
-create function llmq.note_failure(held llmq.queue, reason text) returns boolean
+create function llmq.note_failure(held llmq.in_flight, reason text) returns boolean
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -4915,11 +5074,11 @@ begin
   return v_state.admit is not null;
 end
 $$;
-comment on function llmq.note_failure(llmq.queue, text) is 'Internal: what a transient failure means for the breaker of its model; whether it was a probe.';
+comment on function llmq.note_failure(llmq.in_flight, text) is 'Internal: what a transient failure means for the breaker of its model; whether it was a probe.';
 --! EndIncluded internal/note_failure.sql
 --! Included internal/next_in_route.sql
 -- A model that cools down is passed over while another one is left: it would only keep the request waiting.
-create function llmq.next_in_route(held llmq.queue, min_context int = null) returns table (step smallint, lane int)
+create function llmq.next_in_route(held llmq.in_flight, min_context int = null) returns table (step smallint, lane int)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -4934,7 +5093,7 @@ as $$
   order by exists (select from llmq.model_state as s where s.lane = m.lane and s.cooling_until > clock_timestamp()), r.step
   limit 1
 $$;
-comment on function llmq.next_in_route(llmq.queue, int) is 'Internal: the next model a request may fall back to; no row when it named its model or the route ends.';
+comment on function llmq.next_in_route(llmq.in_flight, int) is 'Internal: the next model a request may fall back to; no row when it named its model or the route ends.';
 --! EndIncluded internal/next_in_route.sql
 --! Included internal/decide_failure.sql
 -- What follows a failed call: THE RETRY POLICY. Pure decision over the queue row, the class of the error
@@ -4953,7 +5112,7 @@ comment on function llmq.next_in_route(llmq.queue, int) is 'Internal: the next m
 --   lost            crash       again at once; the third crash fails it
 --   refused, truncated, bad_request, deadline: failed
 create function llmq.decide_failure(
-  held        llmq.queue,
+  held        llmq.in_flight,
   error_class text,
   reason      text,
   retry_after interval,
@@ -5036,13 +5195,13 @@ begin
   next_step := coalesce(next_step, held.route_step);
 end
 $$;
-comment on function llmq.decide_failure(llmq.queue, text, text, interval) is 'Internal: the retry policy; see its table in the source.';
+comment on function llmq.decide_failure(llmq.in_flight, text, text, interval) is 'Internal: the retry policy; see its table in the source.';
 --! EndIncluded internal/decide_failure.sql
 --! Included internal/fail_requests.sql
 -- processing -> pending (again later, perhaps with another model) or failed. Row by row, since each needs
 -- its own decision; those that end are ended together, those that do not give back what they reserved.
 -- Lock order: the advisory lock of cool-downs, if a model must cool down (two batches that cool the same two
--- models in a different order would wait for each other), then queue rows in the order of their ids, model_state.
+-- models in a different order would wait for each other), then rows in flight in the order of their ids, model_state.
 create function llmq.fail_requests(failures jsonb)
 returns table (request_id uuid, status text, run_at timestamptz)
 language plpgsql volatile
@@ -5053,12 +5212,13 @@ as $$
 #variable_conflict use_column
 declare
   v_failure record;
-  v_held    llmq.queue;
+  v_held    llmq.in_flight;
+  v_waits   llmq.in_flight;
   v_next    record;
   v_class   text;
   v_ended   jsonb := '[]';
-  v_again   llmq.queue[] := '{}';
-  v_well    llmq.queue[] := '{}';
+  v_again   llmq.in_flight[] := '{}';
+  v_well    llmq.in_flight[] := '{}';
 begin
   if failures @? '$[*].error_class ? (@ == "transient" || @ == "capacity" || @ == "out_of_quota" || @ == "configuration")' then
     perform pg_advisory_xact_lock(hashtextextended('llmq.cool_down', 0));
@@ -5071,9 +5231,9 @@ begin
     where f.newest
     order by f.request_id
   loop
-    select q.* into v_held
-    from llmq.queue as q
-    where q.id = v_failure.id and q.claim_id = v_failure.claim_id
+    select h.* into v_held
+    from llmq.in_flight as h
+    where h.id = v_failure.id and h.claim_id = v_failure.claim_id
     for update;
     continue when not found;
 
@@ -5087,18 +5247,17 @@ begin
 
     if v_next.verdict = 'again' then
       perform llmq.write_attempts(array[v_held], jsonb_build_array(v_failure.failure));
-      update llmq.queue as q
-      set status = 'pending', tag = null, claim_id = null, worker_id = null,
-          reserved_input = null, reserved_output = null, reserved_usd = null,
-          lane = v_next.next_lane, route_step = v_next.next_step, run_at = v_next.next_run,
-          attempts = q.attempts + v_next.failures,
-          capacity_waits = q.capacity_waits + v_next.waits,
-          crashes = q.crashes + v_next.crashed,
-          reasks = q.reasks + coalesce((v_failure.failure ->> 'reasks')::int, 0),
-          calls = q.calls + jsonb_array_length(coalesce(nullif(v_failure.failure -> 'calls', 'null'), '[]')),
-          error_type = llmq.error_type(v_class), error_message = left(v_failure.error_message, 300),
-          updated_at = clock_timestamp()
-      where q.id = v_held.id;
+      v_waits := v_held;
+      v_waits.lane := v_next.next_lane;
+      v_waits.route_step := v_next.next_step;
+      v_waits.run_at := v_next.next_run;
+      v_waits.attempts := v_held.attempts + v_next.failures;
+      v_waits.capacity_waits := v_held.capacity_waits + v_next.waits;
+      v_waits.crashes := v_held.crashes + v_next.crashed;
+      v_waits.reasks := v_held.reasks + coalesce((v_failure.failure ->> 'reasks')::int, 0);
+      v_waits.error_type := llmq.error_type(v_class);
+      v_waits.error_message := left(v_failure.error_message, 300);
+      perform llmq.put_back(array[v_waits], jsonb_array_length(coalesce(nullif(v_failure.failure -> 'calls', 'null'), '[]')));
       v_again := v_again || v_held;
       request_id := v_held.id;
       status := 'pending';
@@ -5218,9 +5377,9 @@ begin
     raise exception using errcode = 'LQ001', message = 'error_message must not be null';
   end if;
   v_calls := coalesce(calls, jsonb_build_array(jsonb_build_object('outcome', v_class, 'error_message', error_message)));
-  select q.claim_id into v_claim
-  from llmq.queue as q
-  where q.id = request_id and q.status = 'processing' and (claim_id is null or q.claim_id = claim_id)
+  select f.claim_id into v_claim
+  from llmq.in_flight as f
+  where f.id = request_id and (claim_id is null or f.claim_id = claim_id)
   for update;
   if not found then
     perform llmq.raise_illegal_transition(request_id, 'failed');
@@ -5266,25 +5425,19 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-  v_held     llmq.queue[];
+  v_held     llmq.in_flight[];
   v_outcomes jsonb;
 begin
-  with held as materialized (
-    select q as held, q.id
-    from llmq.queue as q
-    where q.status = 'processing' and q.worker_id = worker_id
-      and (request_ids is null or q.id = any (request_ids))
-      and (except_claims is null or q.claim_id <> all (except_claims))
-    order by q.id
+  select array_agg(h.held) into v_held
+  from (
+    select f as held
+    from llmq.in_flight as f
+    where f.worker_id = worker_id
+      and (request_ids is null or f.id = any (request_ids))
+      and (except_claims is null or f.claim_id <> all (except_claims))
+    order by f.id
     for update
-  ),
-  released as (
-    update llmq.queue as q
-    set status = 'pending', tag = null, claim_id = null, worker_id = null, run_at = clock_timestamp(),
-        reserved_input = null, reserved_output = null, reserved_usd = null, calls = q.calls + 1, updated_at = clock_timestamp()
-    where q.id = any (array(select h.id from held as h))
-  )
-  select array_agg(h.held) into v_held from held as h;
+  ) as h;
   if v_held is null then
     return 0;
   end if;
@@ -5292,6 +5445,7 @@ begin
     select jsonb_agg(jsonb_build_object('request_id', h.id, 'calls', '[{"outcome": "released"}]'::jsonb)) from unnest(v_held) as h
   );
   perform llmq.write_attempts(v_held, v_outcomes);
+  perform llmq.put_back(v_held, 1, clock_timestamp());
   perform llmq.settle(v_held, v_outcomes);
   perform llmq.release_held((select array_agg(h.agent_id) from unnest(v_held) as h));
   perform pg_notify('llmq_wake', '');
@@ -5325,13 +5479,13 @@ worker_id: from llmq.register_worker().$$;
 --! Included internal/end_unfinished.sql
 -- pending or processing -> cancelled or failed, from outside the worker that may hold it; the worker is
 -- told to abort its call.
-create function llmq.end_unfinished(held llmq.queue[], status text, error_type text, error_message text, outcome text) returns uuid[]
+create function llmq.end_unfinished(held llmq.in_flight[], status text, error_type text, error_message text, outcome text) returns uuid[]
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into llmq.cancellations (worker_id, claim_id, request_id)
-  select h.worker_id, h.claim_id, h.id from unnest(held) as h where h.status = 'processing';
+  select h.worker_id, h.claim_id, h.id from unnest(held) as h where h.claim_id is not null;
   if found then
     perform pg_notify('llmq_wake', '');
   end if;
@@ -5339,13 +5493,13 @@ begin
     select jsonb_agg(jsonb_build_object(
       'request_id', h.id, 'status', end_unfinished.status, 'error_type', end_unfinished.error_type,
       'error_message', end_unfinished.error_message,
-      'calls', case when h.status = 'processing' then jsonb_build_array(jsonb_build_object('outcome', outcome)) else '[]' end
+      'calls', case when h.claim_id is not null then jsonb_build_array(jsonb_build_object('outcome', outcome)) else '[]' end
     ))
     from unnest(held) as h
   ));
 end
 $$;
-comment on function llmq.end_unfinished(llmq.queue[], text, text, text, text) is 'Internal: ends locked queue rows and aborts their calls.';
+comment on function llmq.end_unfinished(llmq.in_flight[], text, text, text, text) is 'Internal: ends locked requests, pending (without claim_id) or processing, and aborts their calls.';
 --! EndIncluded internal/end_unfinished.sql
 --! Included worker/take_cancellations.sql
 create function llmq.take_cancellations(worker_id uuid) returns table (request_id uuid, claim_id bigint)
@@ -5367,10 +5521,9 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_held llmq.queue;
+  v_held llmq.in_flight := llmq.lock_unfinished(request_id);
 begin
-  select q.* into v_held from llmq.queue as q where q.id = request_id for update;
-  if not found or not llmq.may_use_agent(v_held.agent_id) then
+  if v_held.id is null or not llmq.may_use_agent(v_held.agent_id) then
     if not exists (select from llmq.results as f where f.id = request_id and llmq.may_use_agent(f.agent_id)) then
       perform llmq.raise_not_found(request_id);
     end if;
@@ -5401,7 +5554,7 @@ declare
 begin
   select f.* into v_result from llmq.results as f where f.id = request_id for update;
   if not found or not llmq.may_use_agent(v_result.agent_id) then
-    if not exists (select from llmq.queue as q where q.id = request_id and llmq.may_use_agent(q.agent_id)) then
+    if not exists (select from llmq.all_llm_requests as v where v.id = request_id and llmq.may_use_agent(v.agent_id)) then
       perform llmq.raise_not_found(request_id);
     end if;
     return false;
@@ -5544,7 +5697,7 @@ declare
 begin
   select f.* into v_result from llmq.results as f where f.id = request_id;
   if not found or not llmq.may_use_agent(v_result.agent_id) then
-    if exists (select from llmq.queue as q where q.id = request_id and llmq.may_use_agent(q.agent_id)) then
+    if exists (select from llmq.all_llm_requests as v where v.id = request_id and llmq.may_use_agent(v.agent_id)) then
       raise exception using errcode = 'LQ009', message = format('request %s is not finished', request_id),
         hint = 'Wait for its tool calls first.';
     end if;
@@ -5612,10 +5765,7 @@ begin
   -- A request_id that is none leaves the message without an agent: stored all the same.
   if v_agent is null and message ->> 'request_id' ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then
     v_request := (message ->> 'request_id')::uuid;
-    v_agent := coalesce(
-      (select q.agent_id from llmq.queue as q where q.id = v_request),
-      (select f.agent_id from llmq.results as f where f.id = v_request)
-    );
+    v_agent := (select v.agent_id from llmq.all_llm_requests as v where v.id = v_request);
   end if;
   insert into llmq.inbox (queue_name, message_id, agent_id, message)
   values (receive_in_inbox.queue_name, receive_in_inbox.message_id, v_agent, receive_in_inbox.message)
@@ -5776,7 +5926,12 @@ begin
     message_id := v_message.msg_id;
     read_count := v_message.read_ct;
     message := v_message.message;
-    select q.id, q.claim_id into request_id, claim_id from llmq.queue as q where q.id = v_wanted;
+    select u.id, u.claim_id into request_id, claim_id
+    from (
+      select q.id, null as claim_id from llmq.queue as q where q.id = v_wanted
+      union all
+      select h.id, h.claim_id from llmq.in_flight as h where h.id = v_wanted
+    ) as u;
     select r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb into response_schema, tools, settings
     from llmq.requests as r
     where r.id = request_id;
@@ -6394,15 +6549,12 @@ begin
   )), count(*)
   into v_failures, v_count
   from (
-    select q.id, q.claim_id
-    from llmq.queue as q
-    where q.status = 'processing'
-      and (
-        q.worker_id = any (v_dead)
-        or q.started_at < clock_timestamp() - interval '5 seconds'
-           and not exists (select from llmq.workers as w where w.id = q.worker_id)
-      )
-    order by q.id
+    select f.id, f.claim_id
+    from llmq.in_flight as f
+    where f.worker_id = any (v_dead)
+      or f.started_at < clock_timestamp() - interval '5 seconds'
+         and not exists (select from llmq.workers as w where w.id = f.worker_id)
+    order by f.id
     limit max_requests
     for update skip locked
   ) as h;
@@ -6432,17 +6584,29 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-  v_held llmq.queue[];
+  v_held llmq.in_flight[];
 begin
   select array_agg(h.held) into v_held
   from (
-    select q as held
-    from llmq.queue as q
-    where q.deadline <= clock_timestamp()
-      and (q.status = 'pending' or q.deadline <= clock_timestamp() - interval '2 seconds')
-    order by q.deadline
-    limit max_requests
-    for update skip locked
+    select w.held
+    from (
+      select llmq.unclaimed(q) as held
+      from llmq.queue as q
+      where q.deadline <= clock_timestamp()
+      order by q.deadline
+      limit max_requests
+      for update skip locked
+    ) as w
+    union all
+    select r.held
+    from (
+      select f as held
+      from llmq.in_flight as f
+      where f.deadline <= clock_timestamp() - interval '2 seconds'
+      order by f.deadline
+      limit max_requests
+      for update skip locked
+    ) as r
   ) as h;
   if v_held is null then
     return 0;
@@ -6464,11 +6628,11 @@ as $$
 declare
   v_next record;
 begin
-  select n.step, n.lane into v_next from llmq.next_in_route(held) as n;
+  select n.step, n.lane into v_next from llmq.next_in_route(llmq.unclaimed(held)) as n;
   if not found then
     return false;
   end if;
-  perform llmq.write_attempts(array[held], jsonb_build_array(jsonb_build_object(
+  perform llmq.write_attempts(array[llmq.unclaimed(held)], jsonb_build_array(jsonb_build_object(
     'request_id', held.id,
     'calls', jsonb_build_array(jsonb_build_object('outcome', 'passed_over', 'error_message', reason, 'started_at', clock_timestamp()))
   )));
@@ -6507,7 +6671,7 @@ begin
         from (
           select q as held, q.complexity, q.task_type, clock_timestamp() - q.run_at as waited
           from llmq.queue as q
-          where q.lane = v_mark.lane and q.priority = v_mark.priority and q.status = 'pending' and q.tag is not null
+          where q.lane = v_mark.lane and q.priority = v_mark.priority and q.tag is not null
             and q.tag >= v_mark.scan
           order by q.tag
           limit max_requests
@@ -6524,7 +6688,7 @@ begin
     for v_late in
       select q.*
       from llmq.queue as q
-      where q.deadline <= v_model.cooling_until and q.lane = v_model.lane and q.status = 'pending' and not q.pinned
+      where q.deadline <= v_model.cooling_until and q.lane = v_model.lane and not q.pinned
       order by q.deadline
       limit max_requests
       for update skip locked
@@ -6568,7 +6732,7 @@ begin
         where o.priority > m.priority
           and (
             select 1 from llmq.queue as q
-            where q.lane = o.lane and q.priority = o.priority and q.status = 'pending' and q.tag is not null and q.tag >= o.scan
+            where q.lane = o.lane and q.priority = o.priority and q.tag is not null and q.tag >= o.scan
             order by q.tag
             limit 1
           ) is not null
@@ -6583,7 +6747,7 @@ begin
       from (
         select b.id, b.run_at
         from llmq.queue as b
-        where b.lane = v_mark.lane and b.priority = v_mark.priority and b.status = 'pending' and b.tag is not null
+        where b.lane = v_mark.lane and b.priority = v_mark.priority and b.tag is not null
           and b.tag >= v_mark.scan
         order by b.tag
         limit max_requests
@@ -6655,7 +6819,9 @@ begin
     ) as h
     where case h.hold
       when 'shared' then not exists (
-        select from llmq.twins as t join llmq.queue as l on l.id = t.leader_id where t.request_id = h.id
+        select from llmq.twins as t
+        where t.request_id = h.id
+          and (exists (select from llmq.queue as l where l.id = t.leader_id) or exists (select from llmq.in_flight as l where l.id = t.leader_id))
       )
       else (select r.paused from llmq.route_of(h.complexity, h.task_type) as r) is not true
     end
@@ -6756,7 +6922,7 @@ begin
     where q.id = any (array(
       select b.id
       from llmq.queue as b
-      where b.lane = v_mark.lane and b.priority = v_mark.priority and b.status = 'pending' and b.tag is not null
+      where b.lane = v_mark.lane and b.priority = v_mark.priority and b.tag is not null
         and b.tag < v_mark.scan
       order by b.tag
       limit max_rows
@@ -6917,11 +7083,13 @@ declare
   v_rows bigint;
 begin
   if exists (select from llmq.queue as q where q.id >= from_id and q.id < to_id)
+    or exists (select from llmq.in_flight as h where h.id >= from_id and h.id < to_id)
     or llmq.has_results_since(suffix, finished_before) then
     return null;
   end if;
   execute format('lock table llmq.%I, llmq.%I, llmq.%I in access exclusive mode', 'results_' || suffix, 'requests_' || suffix, 'attempts_' || suffix);
   if exists (select from llmq.queue as q where q.id >= from_id and q.id < to_id)
+    or exists (select from llmq.in_flight as h where h.id >= from_id and h.id < to_id)
     or llmq.has_results_since(suffix, finished_before) then
     return null;
   end if;
@@ -7059,7 +7227,11 @@ select
   q.hold as held,
   count(*) filter (where q.run_at <= clock_timestamp()) as due,
   clock_timestamp() - min(q.run_at) filter (where q.run_at <= clock_timestamp()) as oldest_due_age
-from llmq.queue as q
+from (
+  select 'pending' as status, w.lane, w.priority::smallint as priority, w.hold::text as hold, w.created_at, w.run_at from llmq.queue as w
+  union all
+  select 'processing', f.lane, f.priority::smallint, null, f.created_at, f.run_at from llmq.in_flight as f
+) as q
 group by q.status, q.lane, q.priority, q.hold;
 comment on view llmq.queue_depth is
   'How much is waiting or running, per status, model, priority and what holds it, and how old is the oldest? Counts every unfinished request: no prompts, but a million take a fraction of a second.';
@@ -7077,7 +7249,11 @@ select
   count(*) filter (where q.status = 'processing') as processing,
   min(q.created_at) as oldest_created_at,
   clock_timestamp() - min(q.created_at) as oldest_age
-from llmq.queue as q
+from (
+  select 'pending' as status, w.agent_id, w.hold::text as hold, w.created_at from llmq.queue as w
+  union all
+  select 'processing', f.agent_id, null, f.created_at from llmq.in_flight as f
+) as q
 where q.agent_id <> all ((select llmq.hidden_agents())::text[])
 group by q.agent_id;
 comment on view llmq.queue_by_agent is 'Whose requests are waiting and running, and how old is the oldest of each agent?';
@@ -7098,14 +7274,14 @@ declare
   -- One claim may ask, ask again, and still wait for the next batch of outcomes.
   v_calls  double precision := 2 + coalesce((select o.value from llmq.settings as o where o.name = 'validation_retries')::text::int, 1);
   v_call   double precision := coalesce((select o.value from llmq.settings as o where o.name = 'call_timeout')::text::double precision, 600);
+  v_held   llmq.in_flight;
   v_queue  llmq.queue;
   v_worker record;
 begin
-  for v_queue in
+  for v_held in
     select q.*
-    from llmq.queue as q
-    where q.status = 'processing'
-      and q.agent_id <> all (v_hidden)
+    from llmq.in_flight as q
+    where q.agent_id <> all (v_hidden)
       and (
         not exists (select from llmq.workers as w where w.id = q.worker_id and w.heartbeat_at > v_now - 2 * w.lost_after)
         or q.started_at < v_now - interval '1 second' * v_calls * greatest(v_call, (
@@ -7118,29 +7294,29 @@ begin
     limit 100
   loop
     select w.name, w.heartbeat_at, w.heartbeat_at > v_now - 2 * w.lost_after as alive into v_worker
-    from llmq.workers as w where w.id = v_queue.worker_id;
-    since := v_queue.started_at;
+    from llmq.workers as w where w.id = v_held.worker_id;
+    since := v_held.started_at;
     why := case
-      when v_worker.alive then format('Worker %s has had it since %s, longer than its calls may take.', v_worker.name, v_queue.started_at)
+      when v_worker.alive then format('Worker %s has had it since %s, longer than its calls may take.', v_worker.name, v_held.started_at)
       when v_worker.name is not null then format('Worker %s has not been heard of since %s, and nobody has given back what it held: is any orchestrator alive?', v_worker.name, v_worker.heartbeat_at)
-      else format('Worker %s is gone, and nobody has given back what it held: is any orchestrator alive?', v_queue.worker_id)
+      else format('Worker %s is gone, and nobody has given back what it held: is any orchestrator alive?', v_held.worker_id)
     end;
-    select v_queue.id, v_queue.agent_id, v_queue.task_type, m.name, v_queue.priority, v_queue.status
+    select v_held.id, v_held.agent_id, v_held.task_type, m.name, v_held.priority, 'processing'
     into id, agent_id, task_type, model, priority, status
-    from (select) as o left join llmq.models as m on m.lane = v_queue.lane;
+    from (select) as o left join llmq.models as m on m.lane = v_held.lane;
     return next;
   end loop;
 
   for v_queue in
     select q.*
     from llmq.queue as q
-    where q.status = 'pending' and q.run_at < v_now - interval '10 minutes' and q.agent_id <> all (v_hidden)
+    where q.run_at < v_now - interval '10 minutes' and q.agent_id <> all (v_hidden)
     order by q.id
     limit 100
   loop
     since := v_queue.run_at;
     why := llmq.why_waiting(v_queue, llmq.requests_ahead(v_queue));
-    select v_queue.id, v_queue.agent_id, v_queue.task_type, m.name, v_queue.priority, v_queue.status
+    select v_queue.id, v_queue.agent_id, v_queue.task_type, m.name, v_queue.priority, 'pending'
     into id, agent_id, task_type, model, priority, status
     from (select) as o left join llmq.models as m on m.lane = v_queue.lane;
     return next;
@@ -7190,7 +7366,7 @@ left join (
   from (
     select o.started_at from ended as o
     union all
-    select q.started_at from llmq.queue as q where q.status = 'processing'
+    select f.started_at from llmq.in_flight as f
   ) as u
   group by 1
 ) as s on s.minute = t.time
@@ -7501,7 +7677,7 @@ select
   w.info ->> 'version' as version
 from llmq.workers as w
 left join (
-  select q.worker_id, count(*) as requests from llmq.queue as q where q.status = 'processing' group by q.worker_id
+  select f.worker_id, count(*) as requests from llmq.in_flight as f group by f.worker_id
 ) as h on h.worker_id = w.id;
 comment on view llmq.worker_health is 'Which orchestrators and other workers are alive, and how much does each hold? llmq.workers has what they tell of themselves.';
 comment on column llmq.worker_health.alive is 'Its last heartbeat is younger than its lost_after; false: what it holds is given back within a second, if any other is alive.';
@@ -7574,7 +7750,11 @@ from (select min(w.ahead)::int as ahead, max(w.behind)::int as behind, min(w.old
   where i.inhparent in ('llmq.requests'::regclass, 'llmq.results'::regclass, 'llmq.attempts'::regclass)
   group by i.inhparent
 ) as w) as p
-left join pg_stat_user_tables as q on q.relid = 'llmq.queue'::regclass
+cross join (
+  select sum(s.n_dead_tup)::bigint as n_dead_tup, sum(s.n_live_tup)::bigint as n_live_tup, max(s.last_autovacuum) as last_autovacuum
+  from pg_stat_user_tables as s
+  where s.relid in ('llmq.queue'::regclass, 'llmq.in_flight'::regclass)
+) as q
 left join lateral (
   select o.*
   from (
@@ -7598,8 +7778,8 @@ left join lateral (
   limit 1
 ) as h on true;
 comment on view llmq.storage_health is
-  'Is the storage well: dead rows of the queue, who keeps them, partitions, notifications? One row; llmq.table_health has every table.';
-comment on column llmq.storage_health.queue_dead_rows is 'As the server estimates it. A few thousand are normal; hundreds of thousands mean an old snapshot, or autovacuum is off.';
+  'Is the storage well: dead rows of queue and in_flight, who keeps them, partitions, notifications? One row; llmq.table_health has every table.';
+comment on column llmq.storage_health.queue_dead_rows is 'Of llmq.queue and llmq.in_flight together, as the server estimates it. A few thousand are normal; hundreds of thousands mean an old snapshot, or autovacuum is off.';
 comment on column llmq.storage_health.snapshot_holder is 'Who holds the oldest snapshot: session, standby, prepared transaction or replication slot; null: nobody.';
 comment on column llmq.storage_health.snapshot_application is 'Its application_name, or the name of the prepared transaction or slot.';
 comment on column llmq.storage_health.snapshot_age is 'In transactions since: 0 or little is normal.';

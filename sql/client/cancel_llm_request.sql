@@ -4,10 +4,9 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_held llmq.queue;
+  v_held llmq.in_flight := llmq.lock_unfinished(request_id);
 begin
-  select q.* into v_held from llmq.queue as q where q.id = request_id for update;
-  if not found or not llmq.may_use_agent(v_held.agent_id) then
+  if v_held.id is null or not llmq.may_use_agent(v_held.agent_id) then
     if not exists (select from llmq.results as f where f.id = request_id and llmq.may_use_agent(f.agent_id)) then
       perform llmq.raise_not_found(request_id);
     end if;

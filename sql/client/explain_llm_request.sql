@@ -5,6 +5,7 @@ as $$
 declare
   v_row    record;
   v_queue  llmq.queue;
+  v_held   llmq.in_flight;
   v_ahead  bigint;
   v_due    timestamptz;
   v_starts bigint;
@@ -17,7 +18,9 @@ begin
     perform llmq.raise_not_found(request_id);
   end if;
   select q.* into v_queue from llmq.queue as q where q.id = request_id;
+  select h.* into v_held from llmq.in_flight as h where h.id = request_id;
   if v_row.status = 'pending' then
+    v_held := llmq.unclaimed(v_queue);
     v_ahead := llmq.requests_ahead(v_queue);
     v_due := greatest(clock_timestamp(), v_row.run_at, (select s.cooling_until from llmq.model_state as s where s.lane = v_queue.lane));
     v_starts := llmq.starts_per_minute(v_queue.lane);
@@ -27,18 +30,18 @@ begin
     'status', v_row.status,
     'why', case v_row.status
       when 'pending' then llmq.why_waiting(v_queue, v_ahead)
-      when 'processing' then format('It has been running since %s on worker %s.', v_queue.started_at,
-        coalesce((select w.name from llmq.workers as w where w.id = v_queue.worker_id), v_queue.worker_id::text))
+      when 'processing' then format('It has been running since %s on worker %s.', v_held.started_at,
+        coalesce((select w.name from llmq.workers as w where w.id = v_held.worker_id), v_held.worker_id::text))
       when 'completed' then 'It is finished.'
       else concat_ws(': ', 'It ' || case v_row.status when 'failed' then 'failed' else 'was cancelled' end, v_row.error_message)
     end,
     'model', v_row.model,
     'provider', v_row.provider,
-    'route', to_jsonb((select r.models from llmq.route_of(v_queue.complexity, v_queue.task_type) as r)),
+    'route', to_jsonb((select r.models from llmq.route_of(v_held.complexity, v_held.task_type) as r)),
     'run_at', v_row.run_at,
     'deadline', v_row.deadline,
     'held', v_queue.hold,
-    'cooling_until', (select s.cooling_until from llmq.model_state as s where s.lane = v_queue.lane and s.cooling_until > clock_timestamp()),
+    'cooling_until', (select s.cooling_until from llmq.model_state as s where s.lane = v_held.lane and s.cooling_until > clock_timestamp()),
     'ahead', v_ahead,
     'starts_per_minute', v_starts,
     'estimated_start', case
@@ -62,7 +65,7 @@ begin
       )) order by m.kind)
       from llmq.lane_meters as m
       cross join lateral llmq.meter_use(m.meter, m.lanes, clock_timestamp()) as u
-      where m.lane = v_queue.lane
+      where m.lane = v_held.lane
     ),
     'error_type', v_row.error_type,
     'error_message', v_row.error_message,

@@ -11,7 +11,7 @@ declare
 begin
   select f.* into v_result from llmq.results as f where f.id = request_id for update;
   if not found or not llmq.may_use_agent(v_result.agent_id) then
-    if not exists (select from llmq.queue as q where q.id = request_id and llmq.may_use_agent(q.agent_id)) then
+    if not exists (select from llmq.all_llm_requests as v where v.id = request_id and llmq.may_use_agent(v.agent_id)) then
       perform llmq.raise_not_found(request_id);
     end if;
     return false;

@@ -131,7 +131,7 @@ begin
         select q.tag
         from llmq.queue as q
         where llmq.ranking_key(q.lane, q.priority, q.agent_id) = v_ranking_key
-          and q.status = 'pending' and q.tag is not null and q.tag >= v_virtual_time
+          and q.tag is not null and q.tag >= v_virtual_time
         order by q.tag desc
         limit 1
       )) + 1 / coalesce(v_weight, 1)

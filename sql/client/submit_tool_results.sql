@@ -13,7 +13,7 @@ declare
 begin
   select f.* into v_result from llmq.results as f where f.id = request_id;
   if not found or not llmq.may_use_agent(v_result.agent_id) then
-    if exists (select from llmq.queue as q where q.id = request_id and llmq.may_use_agent(q.agent_id)) then
+    if exists (select from llmq.all_llm_requests as v where v.id = request_id and llmq.may_use_agent(v.agent_id)) then
       raise exception using errcode = 'LQ009', message = format('request %s is not finished', request_id),
         hint = 'Wait for its tool calls first.';
     end if;

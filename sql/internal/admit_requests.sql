@@ -43,7 +43,7 @@ declare
   v_held          uuid[] := '{}';
   v_holds         text[] := '{}';
   v_led_by        uuid[] := '{}';
-  v_broke         llmq.queue[] := '{}';
+  v_broke         llmq.in_flight[] := '{}';
   v_row           record;
 begin
   ids := '{}';
@@ -77,7 +77,7 @@ begin
       select t.found_as, t.request_id into v_found_as, v_twin_id
       from llmq.find_twin(v_row.id, v_row.share_key, lane, v_row.shares, v_leaders) as t;
       if v_found_as = 'cached' then
-        perform llmq.finish_from(v_row.held, v_twin_id, 'cached');
+        perform llmq.finish_from(v_row.id, v_twin_id, 'cached');
         handled := handled + 1;
       end if;
       continue when v_found_as in ('cached', 'busy');
@@ -95,7 +95,7 @@ begin
         v_hold := 'agent_concurrency';
       elsif v_row.budgeted and (v_agent ->> 'usd')::numeric < v_row.cost then
         if (v_agent ->> 'fails')::boolean then
-          v_broke := v_broke || v_row.held;
+          v_broke := v_broke || llmq.unclaimed(v_row.held);
           handled := handled + 1;
           continue;
         end if;

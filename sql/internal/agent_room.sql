@@ -42,10 +42,10 @@ begin
     limit 1;
     select v_agent.max_concurrency - count(*), min(f.started_at) into calls, oldest
     from (
-      select q.started_at
-      from llmq.queue as q
-      where q.agent_id = agent_room.agent_id and q.status = 'processing' and q.started_at >= coalesce(v_from, '-infinity')
-      order by q.started_at
+      select h.started_at
+      from llmq.in_flight as h
+      where h.agent_id = agent_room.agent_id and h.started_at >= coalesce(v_from, '-infinity')
+      order by h.started_at
       offset 0
     ) as f;
   end if;

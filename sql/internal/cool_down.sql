@@ -18,8 +18,8 @@ declare
 begin
   if error_class = 'capacity' then
     select greatest(1, count(*) / 2) into v_admit
-    from llmq.queue as q
-    where q.lane = cool_down.lane and q.status = 'processing';
+    from llmq.in_flight as h
+    where h.lane = cool_down.lane;
   end if;
   insert into llmq.model_state as s (lane, cooling_until, reason, error_class, cooldowns, admit)
   values (cool_down.lane, v_now + coalesce(retry_after, v_base), left(cool_down.reason, 500), cool_down.error_class, 1, v_admit)

@@ -14,7 +14,7 @@
 --   lost            crash       again at once; the third crash fails it
 --   refused, truncated, bad_request, deadline: failed
 create function llmq.decide_failure(
-  held        llmq.queue,
+  held        llmq.in_flight,
   error_class text,
   reason      text,
   retry_after interval,
@@ -97,4 +97,4 @@ begin
   next_step := coalesce(next_step, held.route_step);
 end
 $$;
-comment on function llmq.decide_failure(llmq.queue, text, text, interval) is 'Internal: the retry policy; see its table in the source.';
+comment on function llmq.decide_failure(llmq.in_flight, text, text, interval) is 'Internal: the retry policy; see its table in the source.';

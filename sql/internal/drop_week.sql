@@ -7,11 +7,13 @@ declare
   v_rows bigint;
 begin
   if exists (select from llmq.queue as q where q.id >= from_id and q.id < to_id)
+    or exists (select from llmq.in_flight as h where h.id >= from_id and h.id < to_id)
     or llmq.has_results_since(suffix, finished_before) then
     return null;
   end if;
   execute format('lock table llmq.%I, llmq.%I, llmq.%I in access exclusive mode', 'results_' || suffix, 'requests_' || suffix, 'attempts_' || suffix);
   if exists (select from llmq.queue as q where q.id >= from_id and q.id < to_id)
+    or exists (select from llmq.in_flight as h where h.id >= from_id and h.id < to_id)
     or llmq.has_results_since(suffix, finished_before) then
     return null;
   end if;

@@ -1,7 +1,7 @@
 -- processing -> pending (again later, perhaps with another model) or failed. Row by row, since each needs
 -- its own decision; those that end are ended together, those that do not give back what they reserved.
 -- Lock order: the advisory lock of cool-downs, if a model must cool down (two batches that cool the same two
--- models in a different order would wait for each other), then queue rows in the order of their ids, model_state.
+-- models in a different order would wait for each other), then rows in flight in the order of their ids, model_state.
 create function llmq.fail_requests(failures jsonb)
 returns table (request_id uuid, status text, run_at timestamptz)
 language plpgsql volatile
@@ -12,12 +12,13 @@ as $$
 #variable_conflict use_column
 declare
   v_failure record;
-  v_held    llmq.queue;
+  v_held    llmq.in_flight;
+  v_waits   llmq.in_flight;
   v_next    record;
   v_class   text;
   v_ended   jsonb := '[]';
-  v_again   llmq.queue[] := '{}';
-  v_well    llmq.queue[] := '{}';
+  v_again   llmq.in_flight[] := '{}';
+  v_well    llmq.in_flight[] := '{}';
 begin
   if failures @? '$[*].error_class ? (@ == "transient" || @ == "capacity" || @ == "out_of_quota" || @ == "configuration")' then
     perform pg_advisory_xact_lock(hashtextextended('llmq.cool_down', 0));
@@ -30,9 +31,9 @@ begin
     where f.newest
     order by f.request_id
   loop
-    select q.* into v_held
-    from llmq.queue as q
-    where q.id = v_failure.id and q.claim_id = v_failure.claim_id
+    select h.* into v_held
+    from llmq.in_flight as h
+    where h.id = v_failure.id and h.claim_id = v_failure.claim_id
     for update;
     continue when not found;
 
@@ -46,18 +47,17 @@ begin
 
     if v_next.verdict = 'again' then
       perform llmq.write_attempts(array[v_held], jsonb_build_array(v_failure.failure));
-      update llmq.queue as q
-      set status = 'pending', tag = null, claim_id = null, worker_id = null,
-          reserved_input = null, reserved_output = null, reserved_usd = null,
-          lane = v_next.next_lane, route_step = v_next.next_step, run_at = v_next.next_run,
-          attempts = q.attempts + v_next.failures,
-          capacity_waits = q.capacity_waits + v_next.waits,
-          crashes = q.crashes + v_next.crashed,
-          reasks = q.reasks + coalesce((v_failure.failure ->> 'reasks')::int, 0),
-          calls = q.calls + jsonb_array_length(coalesce(nullif(v_failure.failure -> 'calls', 'null'), '[]')),
-          error_type = llmq.error_type(v_class), error_message = left(v_failure.error_message, 300),
-          updated_at = clock_timestamp()
-      where q.id = v_held.id;
+      v_waits := v_held;
+      v_waits.lane := v_next.next_lane;
+      v_waits.route_step := v_next.next_step;
+      v_waits.run_at := v_next.next_run;
+      v_waits.attempts := v_held.attempts + v_next.failures;
+      v_waits.capacity_waits := v_held.capacity_waits + v_next.waits;
+      v_waits.crashes := v_held.crashes + v_next.crashed;
+      v_waits.reasks := v_held.reasks + coalesce((v_failure.failure ->> 'reasks')::int, 0);
+      v_waits.error_type := llmq.error_type(v_class);
+      v_waits.error_message := left(v_failure.error_message, 300);
+      perform llmq.put_back(array[v_waits], jsonb_array_length(coalesce(nullif(v_failure.failure -> 'calls', 'null'), '[]')));
       v_again := v_again || v_held;
       request_id := v_held.id;
       status := 'pending';

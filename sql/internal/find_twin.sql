@@ -35,7 +35,7 @@ begin
     select t.request_id
     from llmq.twins as t
     where t.share_key = share_key and t.shares
-      and (select q.lane = lane and q.status = 'processing' from llmq.queue as q where q.id = t.request_id)
+      and (select h.lane = lane from llmq.in_flight as h where h.id = t.request_id)
     limit 1
   ));
   if request_id is not null then

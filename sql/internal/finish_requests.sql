@@ -1,9 +1,8 @@
--- pending or processing -> completed, failed, cancelled: the one place where a request ends. Deletes the
--- queue rows, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents, and gives
+-- pending or processing -> completed, failed, cancelled: the one place where a request ends. Deletes its row in
+-- flight or in the queue, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents, and gives
 -- back what the call reserved: one transaction. A row that is not there any more, or is held by another claim, is left out of the answer.
 --
--- Fenced on the primary key and the claim, never on status: a status test makes the planner read the whole
--- in-flight index. claim_id is unique over all claims, so two arrays are as exact as pairs, as long as each
+-- Fenced on the primary key and the claim. claim_id is unique over all claims, so two arrays are as exact as pairs, as long as each
 -- claim is reported with its own request. Where two are mixed up, the count of results tells, and nothing is lost.
 --
 -- Joins of arrays are planned as one row times one row, for which a nested loop looks best and then reads
@@ -22,7 +21,7 @@ declare
   v_ids      uuid[];
   v_claims   bigint[];
   v_unfenced uuid[];
-  v_gone     llmq.queue[];
+  v_gone     llmq.in_flight[];
   v_done     uuid[];
   v_agents   text[];
   v_messages bigint[];
@@ -32,15 +31,23 @@ declare
 begin
   select
     array_agg(o.request_id order by o.request_id), array_agg(o.claim_id),
-    array_agg(o.request_id) filter (where o.claim_id is null)
+    array_agg(o.request_id order by o.request_id) filter (where o.claim_id is null)
   into v_ids, v_claims, v_unfenced
   from jsonb_to_recordset(outcomes) as o (request_id uuid, claim_id bigint);
 
-  with gone as (
-    delete from llmq.queue as q
-    where q.id = any (v_ids) and (q.claim_id in (select unnest(v_claims)) or q.id = any (v_unfenced))
-    returning q
-  )
+  -- Those that whoever has them shall lose stay where they are from here on.
+  perform llmq.lock_unfinished(u.id) from unnest(v_unfenced) as u (id);
+  with held as (
+    delete from llmq.in_flight as h
+    where h.id = any (v_ids) and (h.claim_id in (select unnest(v_claims)) or h.id = any (v_unfenced))
+    returning h as q
+  ),
+  waiting as (
+    delete from llmq.queue as w
+    where w.id = any (v_unfenced)
+    returning llmq.unclaimed(w) as q
+  ),
+  gone as (select h.q from held as h union all select w.q from waiting as w)
   select
     array_agg(g.q), array_agg((g.q).id), array_agg((g.q).agent_id),
     array_agg((g.q).pgmq_msg_id) filter (where (g.q).pgmq_msg_id is not null),

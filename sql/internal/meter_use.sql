@@ -31,9 +31,9 @@ begin
   select count(*), min(f.started_at) into in_flight, oldest_start
   from unnest(lanes) as l (lane)
   cross join lateral (
-    select q.started_at
-    from llmq.queue as q
-    where q.lane = l.lane and q.status = 'processing' and q.started_at >= coalesce(v_from, '-infinity')
+    select h.started_at
+    from llmq.in_flight as h
+    where h.lane = l.lane and h.started_at >= coalesce(v_from, '-infinity')
     offset 0
   ) as f;
   return next;

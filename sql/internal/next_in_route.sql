@@ -1,5 +1,5 @@
 -- A model that cools down is passed over while another one is left: it would only keep the request waiting.
-create function llmq.next_in_route(held llmq.queue, min_context int = null) returns table (step smallint, lane int)
+create function llmq.next_in_route(held llmq.in_flight, min_context int = null) returns table (step smallint, lane int)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -14,4 +14,4 @@ as $$
   order by exists (select from llmq.model_state as s where s.lane = m.lane and s.cooling_until > clock_timestamp()), r.step
   limit 1
 $$;
-comment on function llmq.next_in_route(llmq.queue, int) is 'Internal: the next model a request may fall back to; no row when it named its model or the route ends.';
+comment on function llmq.next_in_route(llmq.in_flight, int) is 'Internal: the next model a request may fall back to; no row when it named its model or the route ends.';

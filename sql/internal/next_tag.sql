@@ -32,7 +32,7 @@ begin
     select q.tag
     from llmq.queue as q
     where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(next_tag.lane, next_tag.priority, next_tag.agent_id)
-      and q.status = 'pending' and q.tag is not null and q.tag >= v_vt
+      and q.tag is not null and q.tag >= v_vt
     order by q.tag desc
     limit 1
   ));

@@ -9,7 +9,7 @@ as $$
     case when bool_or(q.id = any (limited)) then least((agents -> q.agent_id ->> 'oldest')::timestamptz, q.started_at) end
   from unnest(request_ids) as i (id)
   -- Row by row: grouped by agent, a plan made on an empty queue would read all of it in the order of agents.
-  cross join lateral (select w.* from llmq.queue as w where w.id = i.id offset 0) as q
+  cross join lateral (select w.* from llmq.in_flight as w where w.id = i.id offset 0) as q
   where q.reserved_usd is not null or q.id = any (limited)
   group by q.agent_id, q.started_at
 $$;

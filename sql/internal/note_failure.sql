@@ -1,6 +1,6 @@
 -- Transient failures in a row open the breaker of a model. True when this one was a probe: the model was known to
 -- be in trouble, and the request only happened to be the one that asked whether it is back.
-create function llmq.note_failure(held llmq.queue, reason text) returns boolean
+create function llmq.note_failure(held llmq.in_flight, reason text) returns boolean
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -21,4 +21,4 @@ begin
   return v_state.admit is not null;
 end
 $$;
-comment on function llmq.note_failure(llmq.queue, text) is 'Internal: what a transient failure means for the breaker of its model; whether it was a probe.';
+comment on function llmq.note_failure(llmq.in_flight, text) is 'Internal: what a transient failure means for the breaker of its model; whether it was a probe.';

@@ -1,6 +1,6 @@
 -- A model that answers is well: failures in a row are forgotten, and a recovering one takes one more call at once
--- for each that ended. held are the queue rows as they were during the calls.
-create function llmq.note_success(held llmq.queue[]) returns void
+-- for each that ended. held are the rows in flight of these calls.
+create function llmq.note_success(held llmq.in_flight[]) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -33,4 +33,4 @@ begin
     ));
 end
 $$;
-comment on function llmq.note_success(llmq.queue[]) is 'Internal: what an answer means for the breaker of its model.';
+comment on function llmq.note_success(llmq.in_flight[]) is 'Internal: what an answer means for the breaker of its model.';

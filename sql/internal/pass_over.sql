@@ -6,11 +6,11 @@ as $$
 declare
   v_next record;
 begin
-  select n.step, n.lane into v_next from llmq.next_in_route(held) as n;
+  select n.step, n.lane into v_next from llmq.next_in_route(llmq.unclaimed(held)) as n;
   if not found then
     return false;
   end if;
-  perform llmq.write_attempts(array[held], jsonb_build_array(jsonb_build_object(
+  perform llmq.write_attempts(array[llmq.unclaimed(held)], jsonb_build_array(jsonb_build_object(
     'request_id', held.id,
     'calls', jsonb_build_array(jsonb_build_object('outcome', 'passed_over', 'error_message', reason, 'started_at', clock_timestamp()))
   )));

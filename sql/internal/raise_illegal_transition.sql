@@ -6,10 +6,8 @@ declare
   v_status text;
   v_claim  bigint;
 begin
-  select q.status, q.claim_id into v_status, v_claim from llmq.queue as q where q.id = request_id;
-  if not found then
-    select f.status into v_status from llmq.results as f where f.id = request_id;
-  end if;
+  select v.status into v_status from llmq.all_llm_requests as v where v.id = request_id;
+  select h.claim_id into v_claim from llmq.in_flight as h where h.id = request_id;
   if v_status is null then
     perform llmq.raise_not_found(request_id);
   end if;

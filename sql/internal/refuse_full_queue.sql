@@ -13,11 +13,11 @@ declare
 begin
   select count(*) into v_depth
   from (
-    (select from llmq.queue as q where q.lane = refuse_full_queue.lane and q.status = 'pending' and q.tag is not null limit refuse_above)
+    (select from llmq.queue as q where q.lane = refuse_full_queue.lane and q.tag is not null limit refuse_above)
     union all
     (
       select from llmq.queue as q
-      where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at <= clock_timestamp()
+      where q.tag is null and q.hold is null and q.run_at <= clock_timestamp()
         and q.lane = refuse_full_queue.lane
       limit refuse_above
     )

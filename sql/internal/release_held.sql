@@ -18,7 +18,7 @@ begin
     select h.agent_id, r.reason, case r.reason
         when 'agent_paused' then case when a.paused then 0 end
         when 'agent_concurrency' then a.max_concurrency - (
-          select count(*) from llmq.queue as q where q.agent_id = h.agent_id and q.status = 'processing'
+          select count(*) from llmq.in_flight as f where f.agent_id = h.agent_id
         )
         -- What a call costs is not known here: some at a time.
         when 'agent_budget' then case

@@ -1,6 +1,6 @@
 -- The request that others wait for has ended. With an answer, they have it too; without one, the next claim
 -- makes one of them ask.
-create function llmq.release_twins(ended llmq.queue[]) returns void
+create function llmq.release_twins(ended llmq.in_flight[]) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -33,7 +33,7 @@ begin
   set request_id = excluded.request_id, finished_at = excluded.finished_at, expires_at = excluded.expires_at;
 
   for v_twin in
-    select q as held, q.id, e.id as leader, e.lane, f.status = 'completed' as answered
+    select q.id, e.id as leader, e.lane, f.status = 'completed' as answered
     from unnest(ended) as e
     join unnest(v_ended) as t on t.request_id = e.id
     join llmq.twins as s on s.share_key = t.share_key and s.leader_id = e.id
@@ -46,9 +46,9 @@ begin
     set hold = null, lane = v_twin.lane, run_at = clock_timestamp(), updated_at = clock_timestamp()
     where q.id = v_twin.id;
     if v_twin.answered then
-      perform llmq.finish_from(v_twin.held, v_twin.leader, 'shared');
+      perform llmq.finish_from(v_twin.id, v_twin.leader, 'shared');
     end if;
   end loop;
 end
 $$;
-comment on function llmq.release_twins(llmq.queue[]) is 'Internal: gives the answer of ended requests to the identical ones that wait for it, and to the cache.';
+comment on function llmq.release_twins(llmq.in_flight[]) is 'Internal: gives the answer of ended requests to the identical ones that wait for it, and to the cache.';

@@ -5,7 +5,7 @@ as $$
   select count(*)
   from (
     select from llmq.queue as q
-    where q.lane = waiting.lane and q.priority >= waiting.priority and q.status = 'pending' and q.tag is not null
+    where q.lane = waiting.lane and q.priority >= waiting.priority and q.tag is not null
       and (q.priority > waiting.priority or q.tag < waiting.tag)
     limit 10000
   ) as a

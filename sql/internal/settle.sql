@@ -1,5 +1,5 @@
 -- A call has ended, well or not: what it reserved becomes what it used, and what its agent had to hold back may
--- run. held are the queue rows as they were during the call.
+-- run. held are the rows as they were in flight.
 --
 -- The provider counted a call when it arrived. So tokens that were reserved and not used come back as of its
 -- start: they leave the window together with the reservation. What was used beyond it counts from now.
@@ -7,7 +7,7 @@
 --   refused before it ran           (limit, quota, key, bad request) a request, no tokens
 --   never left                      nothing at all
 --   cut, aborted, lost              what was reserved: it may have run to its end
-create function llmq.settle(held llmq.queue[], outcomes jsonb) returns void
+create function llmq.settle(held llmq.in_flight[], outcomes jsonb) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set jit = off
@@ -69,4 +69,4 @@ begin
   perform llmq.learn_tokens(v_used);
 end
 $$;
-comment on function llmq.settle(llmq.queue[], jsonb) is 'Internal: corrects limits and budgets by what calls really used, when they end.';
+comment on function llmq.settle(llmq.in_flight[], jsonb) is 'Internal: corrects limits and budgets by what calls really used, when they end.';

@@ -3,7 +3,7 @@
 -- left, our limits are the stricter ones, and stay.
 --
 -- Answers come back in any order: an older one knows less use and says nothing that is not known.
-create function llmq.sync_rate_limits(held llmq.queue[], outcomes jsonb) returns void
+create function llmq.sync_rate_limits(held llmq.in_flight[], outcomes jsonb) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set jit = off
@@ -49,6 +49,6 @@ begin
   end loop;
 end
 $$;
-comment on function llmq.sync_rate_limits(llmq.queue[], jsonb) is
+comment on function llmq.sync_rate_limits(llmq.in_flight[], jsonb) is
 $$Internal: lowers the room of limited models to what their provider says is left.
 outcomes: [{"request_id", "rate_limit": {"requests": {"limit", "remaining", "reset_ms"}, "tokens", "input_tokens", "output_tokens"}}].$$;

@@ -3,7 +3,7 @@
 -- One plan, kept for the session, whoever calls first: planned anew, one row takes 0.65 ms instead of 0.16, and
 -- a plan made for one row (nested loops) would read each side of the joins once per row of a batch. Two calls
 -- hardly ever have the same time and tokens: remembering looked-up prices (Memoize) costs more than it saves.
-create function llmq.write_attempts(held llmq.queue[], outcomes jsonb) returns void
+create function llmq.write_attempts(held llmq.in_flight[], outcomes jsonb) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -46,4 +46,4 @@ begin
     on c.cost_usd is null and (c.input_tokens is not null or c.output_tokens is not null);
 end
 $$;
-comment on function llmq.write_attempts(llmq.queue[], jsonb) is 'Internal: ledger rows for the calls that outcomes carry; held are the queue rows as they were during the call.';
+comment on function llmq.write_attempts(llmq.in_flight[], jsonb) is 'Internal: ledger rows for the calls that outcomes carry; held are the rows as they were in flight.';

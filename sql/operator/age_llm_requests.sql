@@ -26,7 +26,7 @@ begin
         where o.priority > m.priority
           and (
             select 1 from llmq.queue as q
-            where q.lane = o.lane and q.priority = o.priority and q.status = 'pending' and q.tag is not null and q.tag >= o.scan
+            where q.lane = o.lane and q.priority = o.priority and q.tag is not null and q.tag >= o.scan
             order by q.tag
             limit 1
           ) is not null
@@ -41,7 +41,7 @@ begin
       from (
         select b.id, b.run_at
         from llmq.queue as b
-        where b.lane = v_mark.lane and b.priority = v_mark.priority and b.status = 'pending' and b.tag is not null
+        where b.lane = v_mark.lane and b.priority = v_mark.priority and b.tag is not null
           and b.tag >= v_mark.scan
         order by b.tag
         limit max_requests

@@ -7,17 +7,29 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-  v_held llmq.queue[];
+  v_held llmq.in_flight[];
 begin
   select array_agg(h.held) into v_held
   from (
-    select q as held
-    from llmq.queue as q
-    where q.deadline <= clock_timestamp()
-      and (q.status = 'pending' or q.deadline <= clock_timestamp() - interval '2 seconds')
-    order by q.deadline
-    limit max_requests
-    for update skip locked
+    select w.held
+    from (
+      select llmq.unclaimed(q) as held
+      from llmq.queue as q
+      where q.deadline <= clock_timestamp()
+      order by q.deadline
+      limit max_requests
+      for update skip locked
+    ) as w
+    union all
+    select r.held
+    from (
+      select f as held
+      from llmq.in_flight as f
+      where f.deadline <= clock_timestamp() - interval '2 seconds'
+      order by f.deadline
+      limit max_requests
+      for update skip locked
+    ) as r
   ) as h;
   if v_held is null then
     return 0;

@@ -23,7 +23,7 @@ begin
         from (
           select q as held, q.complexity, q.task_type, clock_timestamp() - q.run_at as waited
           from llmq.queue as q
-          where q.lane = v_mark.lane and q.priority = v_mark.priority and q.status = 'pending' and q.tag is not null
+          where q.lane = v_mark.lane and q.priority = v_mark.priority and q.tag is not null
             and q.tag >= v_mark.scan
           order by q.tag
           limit max_requests
@@ -40,7 +40,7 @@ begin
     for v_late in
       select q.*
       from llmq.queue as q
-      where q.deadline <= v_model.cooling_until and q.lane = v_model.lane and q.status = 'pending' and not q.pinned
+      where q.deadline <= v_model.cooling_until and q.lane = v_model.lane and not q.pinned
       order by q.deadline
       limit max_requests
       for update skip locked

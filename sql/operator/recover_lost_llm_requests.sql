@@ -25,15 +25,12 @@ begin
   )), count(*)
   into v_failures, v_count
   from (
-    select q.id, q.claim_id
-    from llmq.queue as q
-    where q.status = 'processing'
-      and (
-        q.worker_id = any (v_dead)
-        or q.started_at < clock_timestamp() - interval '5 seconds'
-           and not exists (select from llmq.workers as w where w.id = q.worker_id)
-      )
-    order by q.id
+    select f.id, f.claim_id
+    from llmq.in_flight as f
+    where f.worker_id = any (v_dead)
+      or f.started_at < clock_timestamp() - interval '5 seconds'
+         and not exists (select from llmq.workers as w where w.id = f.worker_id)
+    order by f.id
     limit max_requests
     for update skip locked
   ) as h;

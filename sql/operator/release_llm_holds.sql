@@ -51,7 +51,9 @@ begin
     ) as h
     where case h.hold
       when 'shared' then not exists (
-        select from llmq.twins as t join llmq.queue as l on l.id = t.leader_id where t.request_id = h.id
+        select from llmq.twins as t
+        where t.request_id = h.id
+          and (exists (select from llmq.queue as l where l.id = t.leader_id) or exists (select from llmq.in_flight as l where l.id = t.leader_id))
       )
       else (select r.paused from llmq.route_of(h.complexity, h.task_type) as r) is not true
     end

@@ -18,7 +18,7 @@ begin
     where q.id = any (array(
       select b.id
       from llmq.queue as b
-      where b.lane = v_mark.lane and b.priority = v_mark.priority and b.status = 'pending' and b.tag is not null
+      where b.lane = v_mark.lane and b.priority = v_mark.priority and b.tag is not null
         and b.tag < v_mark.scan
       order by b.tag
       limit max_rows

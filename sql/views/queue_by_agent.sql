@@ -6,7 +6,11 @@ select
   count(*) filter (where q.status = 'processing') as processing,
   min(q.created_at) as oldest_created_at,
   clock_timestamp() - min(q.created_at) as oldest_age
-from llmq.queue as q
+from (
+  select 'pending' as status, w.agent_id, w.hold::text as hold, w.created_at from llmq.queue as w
+  union all
+  select 'processing', f.agent_id, null, f.created_at from llmq.in_flight as f
+) as q
 where q.agent_id <> all ((select llmq.hidden_agents())::text[])
 group by q.agent_id;
 comment on view llmq.queue_by_agent is 'Whose requests are waiting and running, and how old is the oldest of each agent?';

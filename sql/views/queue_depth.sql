@@ -9,7 +9,11 @@ select
   q.hold as held,
   count(*) filter (where q.run_at <= clock_timestamp()) as due,
   clock_timestamp() - min(q.run_at) filter (where q.run_at <= clock_timestamp()) as oldest_due_age
-from llmq.queue as q
+from (
+  select 'pending' as status, w.lane, w.priority::smallint as priority, w.hold::text as hold, w.created_at, w.run_at from llmq.queue as w
+  union all
+  select 'processing', f.lane, f.priority::smallint, null, f.created_at, f.run_at from llmq.in_flight as f
+) as q
 group by q.status, q.lane, q.priority, q.hold;
 comment on view llmq.queue_depth is
   'How much is waiting or running, per status, model, priority and what holds it, and how old is the oldest? Counts every unfinished request: no prompts, but a million take a fraction of a second.';

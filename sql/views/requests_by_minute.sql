@@ -28,7 +28,7 @@ left join (
   from (
     select o.started_at from ended as o
     union all
-    select q.started_at from llmq.queue as q where q.status = 'processing'
+    select f.started_at from llmq.in_flight as f
   ) as u
   group by 1
 ) as s on s.minute = t.time

@@ -40,7 +40,11 @@ from (select min(w.ahead)::int as ahead, max(w.behind)::int as behind, min(w.old
   where i.inhparent in ('llmq.requests'::regclass, 'llmq.results'::regclass, 'llmq.attempts'::regclass)
   group by i.inhparent
 ) as w) as p
-left join pg_stat_user_tables as q on q.relid = 'llmq.queue'::regclass
+cross join (
+  select sum(s.n_dead_tup)::bigint as n_dead_tup, sum(s.n_live_tup)::bigint as n_live_tup, max(s.last_autovacuum) as last_autovacuum
+  from pg_stat_user_tables as s
+  where s.relid in ('llmq.queue'::regclass, 'llmq.in_flight'::regclass)
+) as q
 left join lateral (
   select o.*
   from (
@@ -64,8 +68,8 @@ left join lateral (
   limit 1
 ) as h on true;
 comment on view llmq.storage_health is
-  'Is the storage well: dead rows of the queue, who keeps them, partitions, notifications? One row; llmq.table_health has every table.';
-comment on column llmq.storage_health.queue_dead_rows is 'As the server estimates it. A few thousand are normal; hundreds of thousands mean an old snapshot, or autovacuum is off.';
+  'Is the storage well: dead rows of queue and in_flight, who keeps them, partitions, notifications? One row; llmq.table_health has every table.';
+comment on column llmq.storage_health.queue_dead_rows is 'Of llmq.queue and llmq.in_flight together, as the server estimates it. A few thousand are normal; hundreds of thousands mean an old snapshot, or autovacuum is off.';
 comment on column llmq.storage_health.snapshot_holder is 'Who holds the oldest snapshot: session, standby, prepared transaction or replication slot; null: nobody.';
 comment on column llmq.storage_health.snapshot_application is 'Its application_name, or the name of the prepared transaction or slot.';
 comment on column llmq.storage_health.snapshot_age is 'In transactions since: 0 or little is normal.';

@@ -9,7 +9,7 @@ select
   w.info ->> 'version' as version
 from llmq.workers as w
 left join (
-  select q.worker_id, count(*) as requests from llmq.queue as q where q.status = 'processing' group by q.worker_id
+  select f.worker_id, count(*) as requests from llmq.in_flight as f group by f.worker_id
 ) as h on h.worker_id = w.id;
 comment on view llmq.worker_health is 'Which orchestrators and other workers are alive, and how much does each hold? llmq.workers has what they tell of themselves.';
 comment on column llmq.worker_health.alive is 'Its last heartbeat is younger than its lost_after; false: what it holds is given back within a second, if any other is alive.';

@@ -12,7 +12,7 @@
 --       materialized: it is the fence that keeps the plan from running the locking scan twice.
 --    c. Where agents are limited, tokens counted or answers shared, each row is looked at
 --       (llmq.admit_requests). What its agent may not start now leaves the lane, so that no claim meets it again.
---    d. The rows are updated by id array. `update ... from picked` on a table analyzed while nearly empty walks
+--    d. The rows move to llmq.in_flight, by id array. `delete ... using picked` on a table analyzed while nearly empty walks
 --       the whole primary key (39,000 buffers). The mark moves, at most every 100 ms, unless another claim holds it.
 --    e. What was taken from limits and budgets is noted down.
 --
@@ -84,7 +84,7 @@ begin
       and (
         select 1
         from llmq.queue as q
-        where q.lane = m.lane and q.priority = m.priority and q.status = 'pending' and q.tag is not null
+        where q.lane = m.lane and q.priority = m.priority and q.tag is not null
           and q.tag >= m.scan
         order by q.tag
         limit 1
@@ -107,7 +107,7 @@ begin
         from (
           select q.id, q.tag, q.agent_id
           from llmq.queue as q
-          where q.lane = v_lane.lane and q.priority = v_lane.priority and q.status = 'pending' and q.tag is not null
+          where q.lane = v_lane.lane and q.priority = v_lane.priority and q.tag is not null
             and q.tag >= v_lane.scan
             and (q.deadline is null or q.deadline > v_now)
           order by q.tag
@@ -139,21 +139,24 @@ begin
 
       return query
       with claimed as (
-        update llmq.queue as q
-        set status = 'processing',
-            worker_id = v_worker,
-            claim_id = nextval('llmq.claim_ids'),
-            started_at = v_now,
-            updated_at = v_now,
-            reserved_input = case
-              when v_looked then v_admit.input_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
-            reserved_output = case
-              when v_looked then v_admit.output_tokens[array_position(v_admit.ids, q.id)] when v_lane.limited then 0 end,
-            reserved_usd = case when v_looked then v_admit.usd[array_position(v_admit.ids, q.id)] end
+        delete from llmq.queue as q
         where q.id = any (v_admit.ids)
-        returning
-          q.id, q.claim_id, q.agent_id, q.task_type, q.complexity, q.deadline, q.created_at, q.started_at, q.attempts,
-          q.max_attempts, q.tag
+        returning q.*, nextval('llmq.claim_ids') as claim_id
+      ),
+      moved as (
+        insert into llmq.in_flight (
+          id, worker_id, claim_id, started_at, run_at, deadline, created_at, pgmq_msg_id, reserved_usd, reserved_input,
+          reserved_output, lane, calls, capacity_waits, priority, max_attempts, attempts, reasks, crashes, route_step,
+          pinned, has_reply_to, agent_id, task_type, complexity, error_type, error_message
+        )
+        select
+          c.id, v_worker, c.claim_id, v_now, c.run_at, c.deadline, c.created_at, c.pgmq_msg_id,
+          case when v_looked then v_admit.usd[array_position(v_admit.ids, c.id)] end,
+          case when v_looked then v_admit.input_tokens[array_position(v_admit.ids, c.id)] when v_lane.limited then 0 end,
+          case when v_looked then v_admit.output_tokens[array_position(v_admit.ids, c.id)] when v_lane.limited then 0 end,
+          c.lane, c.calls, c.capacity_waits, c.priority, c.max_attempts, c.attempts, c.reasks, c.crashes, c.route_step,
+          c.pinned, c.has_reply_to, c.agent_id, c.task_type, c.complexity, c.error_type, c.error_message
+        from claimed as c
       ),
       movable as materialized (
         select m.lane, m.priority, greatest(m.vt, (select max(c.tag) from claimed as c)) as vt
@@ -161,7 +164,7 @@ begin
         where m.lane = v_lane.lane and m.priority = v_lane.priority and m.served_at < v_now - interval '100 milliseconds'
         for update of m skip locked
       ),
-      moved as (
+      marked as (
         update llmq.lane_marks as m
         set vt = v.vt,
             previous = case when m.rotated_at < v_now - interval '1 second' then v.vt else m.previous end,
@@ -173,7 +176,7 @@ begin
       )
       select
         c.id, c.claim_id, c.agent_id, c.task_type, c.complexity::text, r.messages::jsonb, r.context::jsonb,
-        r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, c.started_at, c.attempts,
+        r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb, c.deadline, c.created_at, v_now, c.attempts,
         c.max_attempts::smallint, v_lane.name, v_lane.provider, v_lane.kind, v_lane.base_url, v_lane.api_key_env, v_lane.model_id,
         v_lane.options, v_lane.context_window, v_lane.max_output_tokens,
         v_lane.calls_limited or coalesce(c.id = any (v_admit.limited), false)

@@ -17,16 +17,16 @@ begin
     raise exception using errcode = 'LQ001', message = 'response must not be null', hint = 'Use llmq.mark_failed() when there is no answer.';
   end if;
   if not exists (
-    select from llmq.queue as q
-    where q.id = mark_completed.request_id and q.status = 'processing'
-      and (mark_completed.claim_id is null or q.claim_id = mark_completed.claim_id)
+    select from llmq.in_flight as f
+    where f.id = mark_completed.request_id
+      and (mark_completed.claim_id is null or f.claim_id = mark_completed.claim_id)
   ) then
     perform llmq.raise_illegal_transition(request_id, 'completed');
   end if;
   select c.applied into v_applied
   from llmq.complete_llm_requests(jsonb_build_array(jsonb_build_object(
     'request_id', mark_completed.request_id,
-    'claim_id', coalesce(mark_completed.claim_id, (select q.claim_id from llmq.queue as q where q.id = mark_completed.request_id)),
+    'claim_id', coalesce(mark_completed.claim_id, (select f.claim_id from llmq.in_flight as f where f.id = mark_completed.request_id)),
     'response', response, 'parsed_response', parsed_response, 'repairs', repairs,
     'calls', coalesce(calls, '[]')
   ))) as c;

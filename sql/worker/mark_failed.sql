@@ -33,9 +33,9 @@ begin
     raise exception using errcode = 'LQ001', message = 'error_message must not be null';
   end if;
   v_calls := coalesce(calls, jsonb_build_array(jsonb_build_object('outcome', v_class, 'error_message', error_message)));
-  select q.claim_id into v_claim
-  from llmq.queue as q
-  where q.id = request_id and q.status = 'processing' and (claim_id is null or q.claim_id = claim_id)
+  select f.claim_id into v_claim
+  from llmq.in_flight as f
+  where f.id = request_id and (claim_id is null or f.claim_id = claim_id)
   for update;
   if not found then
     perform llmq.raise_illegal_transition(request_id, 'failed');

@@ -21,7 +21,7 @@ begin
   end if;
   if not exists (
     select from llmq.queue as q
-    where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
+    where q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
   ) then
     return 0;
   end if;
@@ -34,7 +34,7 @@ begin
   from (
     select q.lane, q.priority
     from llmq.queue as q
-    where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
+    where q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
     order by q.run_at
     limit 10000
   ) as d
@@ -44,7 +44,7 @@ begin
   with due as materialized (
     select q.id, q.lane, q.priority, q.agent_id, q.run_at
     from llmq.queue as q
-    where q.status = 'pending' and q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
+    where q.tag is null and q.hold is null and q.run_at >= v_from and q.run_at <= v_now
     order by q.run_at
     limit max_rows
     for update skip locked
@@ -57,7 +57,7 @@ begin
         select q.tag
         from llmq.queue as q
         where llmq.ranking_key(q.lane, q.priority, q.agent_id) = llmq.ranking_key(g.lane, g.priority, g.agent_id)
-          and q.status = 'pending' and q.tag is not null and q.tag >= m.vt
+          and q.tag is not null and q.tag >= m.vt
         order by q.tag desc
         limit 1
       ) as last_tag

@@ -32,7 +32,12 @@ begin
     message_id := v_message.msg_id;
     read_count := v_message.read_ct;
     message := v_message.message;
-    select q.id, q.claim_id into request_id, claim_id from llmq.queue as q where q.id = v_wanted;
+    select u.id, u.claim_id into request_id, claim_id
+    from (
+      select q.id, null as claim_id from llmq.queue as q where q.id = v_wanted
+      union all
+      select h.id, h.claim_id from llmq.in_flight as h where h.id = v_wanted
+    ) as u;
     select r.response_schema::jsonb, r.tools::jsonb, r.settings::jsonb into response_schema, tools, settings
     from llmq.requests as r
     where r.id = request_id;

@@ -24,10 +24,7 @@ begin
   -- A request_id that is none leaves the message without an agent: stored all the same.
   if v_agent is null and message ->> 'request_id' ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then
     v_request := (message ->> 'request_id')::uuid;
-    v_agent := coalesce(
-      (select q.agent_id from llmq.queue as q where q.id = v_request),
-      (select f.agent_id from llmq.results as f where f.id = v_request)
-    );
+    v_agent := (select v.agent_id from llmq.all_llm_requests as v where v.id = v_request);
   end if;
   insert into llmq.inbox (queue_name, message_id, agent_id, message)
   values (receive_in_inbox.queue_name, receive_in_inbox.message_id, v_agent, receive_in_inbox.message)

@@ -9,25 +9,19 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-  v_held     llmq.queue[];
+  v_held     llmq.in_flight[];
   v_outcomes jsonb;
 begin
-  with held as materialized (
-    select q as held, q.id
-    from llmq.queue as q
-    where q.status = 'processing' and q.worker_id = worker_id
-      and (request_ids is null or q.id = any (request_ids))
-      and (except_claims is null or q.claim_id <> all (except_claims))
-    order by q.id
+  select array_agg(h.held) into v_held
+  from (
+    select f as held
+    from llmq.in_flight as f
+    where f.worker_id = worker_id
+      and (request_ids is null or f.id = any (request_ids))
+      and (except_claims is null or f.claim_id <> all (except_claims))
+    order by f.id
     for update
-  ),
-  released as (
-    update llmq.queue as q
-    set status = 'pending', tag = null, claim_id = null, worker_id = null, run_at = clock_timestamp(),
-        reserved_input = null, reserved_output = null, reserved_usd = null, calls = q.calls + 1, updated_at = clock_timestamp()
-    where q.id = any (array(select h.id from held as h))
-  )
-  select array_agg(h.held) into v_held from held as h;
+  ) as h;
   if v_held is null then
     return 0;
   end if;
@@ -35,6 +29,7 @@ begin
     select jsonb_agg(jsonb_build_object('request_id', h.id, 'calls', '[{"outcome": "released"}]'::jsonb)) from unnest(v_held) as h
   );
   perform llmq.write_attempts(v_held, v_outcomes);
+  perform llmq.put_back(v_held, 1, clock_timestamp());
   perform llmq.settle(v_held, v_outcomes);
   perform llmq.release_held((select array_agg(h.agent_id) from unnest(v_held) as h));
   perform pg_notify('llmq_wake', '');

@@ -164,7 +164,11 @@ describe("submit", () => {
 
 describe("submit --wait", () => {
   // Also what a first try has left.
-  beforeEach(() => database.query("select llmq.cancel_llm_request(id) from llmq.queue"));
+  beforeEach(() =>
+    database.query(
+      "select llmq.cancel_llm_request(id) from llmq.llm_requests where status in ('pending', 'processing')",
+    ),
+  );
 
   test("prints the text of the answer", async () => {
     const run = startCli(["submit", "Hello", "--wait", "--agent", "w1"], { databaseUrl: database.url });

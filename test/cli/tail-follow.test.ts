@@ -14,7 +14,7 @@ beforeAll(async () => {
   await configureSim(database);
   pool = database.pool();
 });
-beforeEach(() => database.query("truncate llmq.queue, llmq.results"));
+beforeEach(() => database.query("truncate llmq.queue, llmq.in_flight, llmq.results"));
 afterEach(() => Promise.all(open.splice(0).map((client) => client.end())));
 afterAll(() => database.drop());
 

@@ -76,7 +76,10 @@ test("whatever the models do and whichever connections break, every request ends
       }
       const rows = await eventually(() => allFinished(ids), { timeoutMs: 40_000 });
       expect(rows.map(problemOf).filter((problem) => problem !== null)).toEqual([]);
-      const left = await database.query("select id from llmq.queue where id = any ($1)", [ids]);
+      const left = await database.query(
+        "select id from llmq.queue where id = any ($1) union all select id from llmq.in_flight where id = any ($1)",
+        [ids],
+      );
       expect(left).toEqual([]);
     }),
     { numRuns: 8, endOnFailure: true, interruptAfterTimeLimit: 45_000 },

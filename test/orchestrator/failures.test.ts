@@ -249,7 +249,7 @@ describe("being given up", () => {
     await database.query(`
       select llmq.fail_llm_requests(jsonb_agg(jsonb_build_object(
         'request_id', id, 'claim_id', claim_id, 'error_class', 'lost', 'error_message', 'given up',
-        'calls', '[{"outcome": "lost"}]'::jsonb))) from llmq.queue`);
+        'calls', '[{"outcome": "lost"}]'::jsonb))) from llmq.in_flight`);
     await eventually(() => server.calls.length === 2);
     server.calls[0]?.answer("stale");
     await eventually(() => lines.some((line) => line.msg.includes("the claim was lost")));

@@ -192,9 +192,9 @@ describe("concurrency", () => {
     await running.start({ url: database.url, concurrency: 7, batchSize: 3, pollIntervalMs: never });
     await eventually(() => server.calls.length === 7);
     const [row] = await database.query(
-      "select count(*) filter (where status = 'processing')::int as held, count(*)::int as total from llmq.queue",
+      "select (select count(*)::int from llmq.in_flight) as held, (select count(*)::int from llmq.queue) as waiting",
     );
-    expect(row).toEqual({ held: 7, total: 20 });
+    expect(row).toEqual({ held: 7, waiting: 13 });
     server.calls[0]?.answer("ok");
     await eventually(() => server.calls.length === 8);
     await running.stopAll();

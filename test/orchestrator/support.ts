@@ -160,7 +160,8 @@ export async function ledgerOf(database: Pick<TestDatabase, "query">, id: string
 export async function expectConsistent(database: Pick<TestDatabase, "query">, submitted: number) {
   const rows = await database.query(`
     select r.id, f.calls,
-      (select count(*)::int from llmq.queue as q where q.id = r.id) as queued,
+      (select count(*)::int from llmq.queue as q where q.id = r.id)
+        + (select count(*)::int from llmq.in_flight as h where h.id = r.id) as queued,
       (select count(*)::int from llmq.results as x where x.id = r.id) as finished,
       coalesce((select array_agg(a.number order by a.number) from llmq.attempts as a where a.request_id = r.id), '{}') as numbers
     from llmq.requests as r left join llmq.results as f on f.id = r.id`);

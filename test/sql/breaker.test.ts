@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 beforeEach(async () => {
   await database.query(`
-    truncate llmq.queue, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.model_state;
+    truncate llmq.queue, llmq.in_flight, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.model_state;
     delete from llmq.lane_marks; delete from llmq.routes; delete from llmq.models; delete from llmq.providers;
     select llmq.configure_provider('sim', 'sim');
     select llmq.configure_model('m', 'sim');
@@ -52,7 +52,7 @@ const fail = (requests: Taken[], errorClass = "transient", over: object = {}) =>
 
 /** Everything that waits is due, and ranked. */
 async function allDue(): Promise<void> {
-  await database.query("update llmq.queue set run_at = clock_timestamp() where status = 'pending'");
+  await database.query("update llmq.queue set run_at = clock_timestamp()");
   await callOne(on, "sweep_llm_requests");
 }
 
@@ -95,7 +95,9 @@ describe("transient failures", () => {
     await allDue();
     const probe = await claim(on);
     expect(probe).toHaveLength(1);
-    const [before] = await database.query("select attempts from llmq.queue where id = $1", [probe[0]?.id]);
+    const [before] = await database.query("select attempts from llmq.in_flight where id = $1", [
+      probe[0]?.id,
+    ]);
     await fail(probe);
     const [after] = await database.query("select attempts, capacity_waits from llmq.queue where id = $1", [
       probe[0]?.id,

@@ -35,9 +35,9 @@ beforeAll(async () => {
       0, case when kind <> 'held' then n end, case when kind = 'held' then 'agent_concurrency' end, now(), now(), 8,
       case when kind = 'held' then 'agent ' || n % ${agents} else 'free ' || n % 10 end, 'task', 'simple'
     from made;
-    insert into llmq.queue (id, lane, priority, status, tag, run_at, created_at, started_at, claim_id, worker_id, max_attempts, agent_id, task_type, complexity)
-    select llmq.uuid_v7(), ${lane("plain")}, 0, 'processing', n, now(), now(), now(), nextval('llmq.claim_ids'),
-      (select id from llmq.workers), 8, 'agent ' || n, 'task', 'simple'
+    insert into llmq.in_flight (id, worker_id, claim_id, started_at, run_at, created_at, lane, calls, capacity_waits, priority, max_attempts, attempts, reasks, crashes, route_step, pinned, has_reply_to, agent_id, task_type, complexity)
+    select llmq.uuid_v7(), (select id from llmq.workers), nextval('llmq.claim_ids'), now(), now(), now(), ${lane("plain")}, 0, 0, 0, 8, 0, 0, 0, 1, false, false,
+      'agent ' || n, 'task', 'simple'
     from generate_series(0, ${agents - 1}) as n;
     insert into llmq.requests (id, messages, context, settings)
     select id, '[{"role": "user", "content": "x"}]', '{}', '{}' from made where kind in ('plain', 'limited') and n % 400000 <= 5000;
@@ -45,7 +45,7 @@ beforeAll(async () => {
     insert into llmq.model_state (lane, cooling_until, reason, error_class, admit) values (${lane("cooling")}, now() + interval '1 day', 'test', 'capacity', 1);
   `);
   await client.query("set session_replication_role = origin");
-  await client.query("vacuum (analyze) llmq.queue, llmq.requests");
+  await client.query("vacuum (analyze) llmq.queue, llmq.in_flight, llmq.requests");
 }, 240_000);
 afterAll(() => database.drop());
 
@@ -56,7 +56,7 @@ async function reading(statement: string): Promise<Read> {
   await client.query("begin");
   const scans = async () => {
     const { rows } = await client.query(
-      "select relname, seq_scan::int from pg_stat_xact_user_tables where schemaname = 'llmq' and (relname = 'queue' or relname like 'requests%' or relname = 'usage')",
+      "select relname, seq_scan::int from pg_stat_xact_user_tables where schemaname = 'llmq' and (relname in ('queue', 'in_flight') or relname like 'requests%' or relname = 'usage')",
     );
     return new Map<string, number>(rows.map((row) => [row.relname, row.seq_scan]));
   };
@@ -102,9 +102,7 @@ describe("with a million open requests, a claim reads what it takes and little m
   });
 
   test("and the end of a call of an agent that has more to do", async () => {
-    const [held] = await database.query(
-      "select id, claim_id from llmq.queue where agent_id = 'agent 7' and status = 'processing'",
-    );
+    const [held] = await database.query("select id, claim_id from llmq.in_flight where agent_id = 'agent 7'");
     const answers = JSON.stringify([
       { request_id: held?.id, claim_id: held?.claim_id, response: "x", calls: [] },
     ]);

@@ -29,7 +29,7 @@ afterEach(async () => {
     update llmq.models set paused = false;
     update llmq.providers set paused = false;
     delete from llmq.model_state;
-    select llmq.cancel_llm_request(id) from llmq.queue;
+    select llmq.cancel_llm_request(id) from llmq.llm_requests where status in ('pending', 'processing');
   `);
 });
 
@@ -278,7 +278,7 @@ describe("fairness", () => {
 
   test("and behind 5,000 of A that nobody ranked yet", async () => {
     for (let part = 0; part < 5; part++) await submitMany(1000, { agent_id: "A" });
-    await database.query("update llmq.queue set tag = null where status = 'pending'");
+    await database.query("update llmq.queue set tag = null");
     const id = await submit(on, { agent_id: "B" });
     expect(await claimIds({ max_requests: 50 })).toContain(id);
   });

@@ -314,7 +314,9 @@ describe("a batch", () => {
   test("may name a request twice: only its newest claim counts, and a repeated report once", async () => {
     const [one, two] = [await submit(on), await submit(on)];
     const stale = await callOne<string>(on, "mark_processing", { request_id: one });
-    await database.query("select llmq.release_llm_requests(worker_id) from llmq.queue where id = $1", [one]);
+    await database.query("select llmq.release_llm_requests(worker_id) from llmq.in_flight where id = $1", [
+      one,
+    ]);
     const held = await callOne<string>(on, "mark_processing", { request_id: one });
     const other = await callOne<string>(on, "mark_processing", { request_id: two });
     const answers = [

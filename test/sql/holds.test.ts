@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 beforeEach(async () => {
   await database.query(`
-    truncate llmq.queue, llmq.twins, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.model_state, llmq.cached_answers, llmq.agent_usage;
+    truncate llmq.queue, llmq.in_flight, llmq.twins, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.model_state, llmq.cached_answers, llmq.agent_usage;
     delete from llmq.lane_marks; delete from llmq.routes; delete from llmq.models; delete from llmq.providers; delete from llmq.agents;
     select llmq.configure_provider('sim', 'sim');
     select llmq.configure_model('m', 'sim');
@@ -70,9 +70,7 @@ describe("an agent's concurrency", () => {
     expect(await claim(other, { models: ["n"] })).toHaveLength(0);
     await on.query("commit");
     expect(await claim(other, { models: ["n"] })).toHaveLength(0);
-    const [running] = await database.query(
-      "select count(*)::int from llmq.queue where status = 'processing'",
-    );
+    const [running] = await database.query("select count(*)::int from llmq.in_flight");
     expect(running?.count).toBe(2);
   });
 
@@ -104,7 +102,7 @@ describe("an agent's concurrency", () => {
     await callOne(on, "configure_agent", { agent_id: "a", max_concurrency: 1 });
     await submitMany(2, { agent_id: "a" });
     await claim(on);
-    await database.query("delete from llmq.queue where status = 'processing'");
+    await database.query("delete from llmq.in_flight");
     expect(await claim(on)).toEqual([]);
     expect(await callOne(on, "release_llm_holds")).toBe(1);
     expect(await claim(on)).toHaveLength(1);
@@ -116,7 +114,7 @@ describe("an agent's concurrency", () => {
       await submitMany(2, { agent_id: agent });
     }
     expect(await claim(on)).toHaveLength(3);
-    await database.query("delete from llmq.queue where status = 'processing'");
+    await database.query("delete from llmq.in_flight");
     const released: number[] = [];
     for (let n = 0; n < 4; n += 1)
       released.push(await callOne<number>(on, "release_llm_holds", { max_agents: 1 }));

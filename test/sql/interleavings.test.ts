@@ -117,7 +117,7 @@ const submits = (on: number, pinned: boolean, maxAttempts: number, deadline: boo
 const claims = (on: number, size: number, worker: number) =>
   command(`claim(${size}, worker ${worker})`, async (model, real) => {
     await real.database.query(
-      "update llmq.queue set run_at = clock_timestamp() where status = 'pending' and run_at > clock_timestamp()",
+      "update llmq.queue set run_at = clock_timestamp() where run_at > clock_timestamp()",
     );
     await real.database.query("delete from llmq.model_state");
     await call(connection(real, on), "sweep_llm_requests");
@@ -262,7 +262,12 @@ const expires = (on: number, at: number) =>
     const [id, request] = nth(model, at) ?? [];
     if (!request) return;
     const { rowCount } = await connection(real, on).query(
-      "update llmq.queue set deadline = clock_timestamp() - interval '3 s' where id = $1 and deadline is not null",
+      `with waiting as (
+         update llmq.queue set deadline = clock_timestamp() - interval '3 s' where id = $1 and deadline is not null returning id
+       ), running as (
+         update llmq.in_flight set deadline = clock_timestamp() - interval '3 s' where id = $1 and deadline is not null returning id
+       )
+       select id from waiting union all select id from running`,
       [id],
     );
     const due = unfinished(request) && request.deadline;
@@ -292,7 +297,7 @@ async function compare(model: Model, real: Real): Promise<void> {
        (select count(*)::int from llmq.requests as r where r.id = v.id) as prompts,
        coalesce((select array_agg(a.outcome order by a.number) from llmq.attempts as a where a.request_id = v.id), '{}') as ledger,
        coalesce((select array_agg(a.number order by a.number) from llmq.attempts as a where a.request_id = v.id), '{}') as numbers,
-       (select q.claim_id from llmq.queue as q where q.id = v.id) as claim_id, v.model
+       (select h.claim_id from llmq.in_flight as h where h.id = v.id) as claim_id, v.model
      from llmq.llm_requests as v`,
   );
   // Each submitted request is there exactly once, and nothing else is.
@@ -368,7 +373,7 @@ test("any order of calls over several connections ends where a small model ends"
   await fc.assert(
     fc.asyncProperty(commands, async (sequence) => {
       await real.database.query(
-        "truncate llmq.queue, llmq.requests, llmq.results, llmq.attempts, llmq.cancellations",
+        "truncate llmq.queue, llmq.in_flight, llmq.requests, llmq.results, llmq.attempts, llmq.cancellations",
       );
       const model: Model = { requests: new Map() };
       await fc.asyncModelRun(() => ({ model, real }), sequence);

@@ -73,7 +73,7 @@ test("whatever four workers claim, finish, lose and take back, no window of a mi
   await fc.assert(
     fc.asyncProperty(steps, async (sequence) => {
       await database.query(`
-        truncate llmq.queue, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.token_estimates, llmq.model_state;
+        truncate llmq.queue, llmq.in_flight, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.token_estimates, llmq.model_state;
         delete from llmq.lane_marks; delete from llmq.routes; delete from llmq.models; delete from llmq.providers;
         select llmq.configure_provider('sim', 'sim');
         select llmq.configure_model('m', 'sim', requests_per_minute => ${limits.requests}, output_tokens_per_minute => ${limits.output}, max_concurrency => ${limits.concurrency});
@@ -95,9 +95,10 @@ test("whatever four workers claim, finish, lose and take back, no window of a mi
         const after = now();
         const claimed = await claiming();
         const before = now();
-        const rows = await database.query("select id, reserved_output from llmq.queue where id = any($1)", [
-          claimed.map((request) => request.id),
-        ]);
+        const rows = await database.query(
+          "select id, reserved_output from llmq.in_flight where id = any($1)",
+          [claimed.map((request) => request.id)],
+        );
         const reserved = new Map(rows.map((row) => [row.id, Number(row.reserved_output)]));
         for (const request of claimed) {
           calls.push({

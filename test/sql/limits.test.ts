@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 beforeEach(async () => {
   await database.query(`
-    truncate llmq.queue, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.model_state, llmq.token_estimates;
+    truncate llmq.queue, llmq.in_flight, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.model_state, llmq.token_estimates;
     delete from llmq.lane_marks; delete from llmq.routes; delete from llmq.models; delete from llmq.providers;
     select llmq.configure_provider('sim', 'sim');
     select llmq.configure_model('m', 'sim');

@@ -23,7 +23,9 @@ beforeAll(async () => {
   on = queryable(database);
 });
 afterAll(() => database.drop());
-beforeEach(() => database.query("delete from llmq.queue; delete from llmq.workers"));
+beforeEach(() =>
+  database.query("delete from llmq.queue; delete from llmq.in_flight; delete from llmq.workers"),
+);
 
 const register = (name = "worker") => callOne<string>(on, "register_worker", { name });
 const die = (workerId: string) =>
@@ -115,7 +117,7 @@ test("rows whose worker is gone altogether are found too, after five seconds", a
   await claim(on, { worker_id: worker });
   await database.query("delete from llmq.workers");
   expect(await recover()).toBe(0);
-  await database.query("update llmq.queue set started_at = started_at - interval '6 s'");
+  await database.query("update llmq.in_flight set started_at = started_at - interval '6 s'");
   expect(await recover()).toBe(1);
   expect((await read(on, id)).status).toBe("pending");
 });
@@ -187,7 +189,7 @@ test("whoever claims without a worker gets one for the session", async () => {
   await claim(one, { max_requests: 1 });
   await claim(two, { max_requests: 1 });
   const rows = await database.query<{ worker_id: string }>(
-    "select worker_id from llmq.queue order by claim_id",
+    "select worker_id from llmq.in_flight order by claim_id",
   );
   expect(rows[1]?.worker_id).toBe(rows[0]?.worker_id);
   expect(rows[2]?.worker_id).not.toBe(rows[0]?.worker_id);

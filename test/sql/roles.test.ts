@@ -190,6 +190,7 @@ describe.runIf(testServer().hasRoles)("roles", () => {
     test.each([
       "select * from llmq.requests",
       "select * from llmq.queue",
+      "select * from llmq.in_flight",
       "select * from llmq.results",
       "select * from llmq.attempts",
       "select * from llmq.settings",

@@ -219,7 +219,7 @@ const actions: [string, Action, Expected][] = [
     async (on, { id }) =>
       callOne(on, "release_llm_requests", {
         worker_id:
-          (await on.query("select worker_id from llmq.queue where id = $1", [id])).rows[0]?.worker_id ??
+          (await on.query("select worker_id from llmq.in_flight where id = $1", [id])).rows[0]?.worker_id ??
           unknownId,
         request_ids: [id],
       }),
@@ -272,7 +272,7 @@ async function make(status: Status): Promise<Subject> {
   if (status === "unknown") return { id: unknownId, claimId: undefined, staleClaimId: "1" };
   const id = await submit(pool);
   const staleClaimId = await callOne<string>(pool, "mark_processing", { request_id: id });
-  await pool.query("select llmq.release_llm_requests(worker_id) from llmq.queue where id = $1", [id]);
+  await pool.query("select llmq.release_llm_requests(worker_id) from llmq.in_flight where id = $1", [id]);
   if (status === "waiting") await pool.query("update llmq.queue set run_at = $2 where id = $1", [id, later]);
   if (status === "ready") await pool.query("select llmq.promote_waiting()");
   if (status === "waiting" || status === "ready") return { id, claimId: undefined, staleClaimId };

@@ -309,7 +309,9 @@ describe("INSERT into llmq.llm_requests", () => {
 
 describe("when it runs", () => {
   beforeEach(async () => {
-    await database.query("select llmq.cancel_llm_request(id) from llmq.queue");
+    await database.query(
+      "select llmq.cancel_llm_request(id) from llmq.llm_requests where status in ('pending', 'processing')",
+    );
   });
 
   test("not before run_at, and then at once", async () => {
@@ -347,9 +349,8 @@ describe("when it runs", () => {
     });
     const [held] = await claim(on, { models: ["alone"], max_requests: 1 });
     expect(held?.id).toBe(running);
-    await database.query("update llmq.queue set deadline = clock_timestamp() where id = any ($1)", [
-      [queued, running],
-    ]);
+    await database.query("update llmq.queue set deadline = clock_timestamp() where id = $1", [queued]);
+    await database.query("update llmq.in_flight set deadline = clock_timestamp() where id = $1", [running]);
     expect(await claim(on, { models: ["alone"] })).toEqual([]);
     expect(await callOne(on, "expire_llm_requests")).toBe(1);
     expect(await read(on, queued)).toMatchObject({
@@ -360,7 +361,7 @@ describe("when it runs", () => {
     expect((await read(on, running)).status).toBe("processing");
 
     await database.query(
-      "update llmq.queue set deadline = clock_timestamp() - interval '2 s' where id = $1",
+      "update llmq.in_flight set deadline = clock_timestamp() - interval '2 s' where id = $1",
       [running],
     );
     expect(await callOne(on, "expire_llm_requests")).toBe(1);

@@ -71,6 +71,9 @@ export async function passTime(database: TestDatabase, seconds: number): Promise
     update llmq.queue
     set started_at = started_at - interval '${seconds} seconds', run_at = run_at - interval '${seconds} seconds',
         deadline = deadline - interval '${seconds} seconds';
+    update llmq.in_flight
+    set started_at = started_at - interval '${seconds} seconds', run_at = run_at - interval '${seconds} seconds',
+        deadline = deadline - interval '${seconds} seconds';
   `);
 }
 

@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 beforeEach(async () => {
   await database.query(`
-    truncate llmq.queue, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.agent_usage, llmq.model_state;
+    truncate llmq.queue, llmq.in_flight, llmq.requests, llmq.results, llmq.attempts, llmq.usage, llmq.agent_usage, llmq.model_state;
     delete from llmq.lane_marks; delete from llmq.routes; delete from llmq.prices; delete from llmq.models;
     delete from llmq.providers; delete from llmq.agents; delete from llmq.workers;
     select llmq.configure_provider('sim', 'sim');

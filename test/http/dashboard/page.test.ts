@@ -35,7 +35,7 @@ describe.skipIf(executable === null)("the dashboard in Chromium", () => {
     await database?.drop();
   });
   beforeEach(async () => {
-    await database.query("truncate llmq.queue, llmq.results");
+    await database.query("truncate llmq.queue, llmq.in_flight, llmq.results");
   });
   afterEach(async () => {
     const complaints = visits.flatMap((one) => one.complaints);
