@@ -143,10 +143,10 @@ select current_setting('autovacuum')::bool and current_setting('track_counts')::
     where c.relnamespace = (select n.oid from pg_catalog.pg_namespace as n where n.nspname = 'llmq')
       and 'autovacuum_enabled=false' = any (c.reloptions)
   ) as off_for,
-  coalesce(s.n_dead_tup, 0)::float8 as dead, coalesce(s.n_live_tup, 0)::float8 as live,
-  greatest(s.last_autovacuum, s.last_vacuum) as last
+  coalesce(sum(s.n_dead_tup), 0)::float8 as dead, coalesce(sum(s.n_live_tup), 0)::float8 as live,
+  max(greatest(s.last_autovacuum, s.last_vacuum)) as last
 from pg_catalog.pg_stat_all_tables as s
-where s.schemaname = 'llmq' and s.relname = 'queue'`;
+where s.schemaname = 'llmq' and s.relname in ('queue', 'in_flight')`;
 
 /** Autovacuum begins at 2,000 (the table's own setting); ten times that means that it does not keep up. */
 const MANY_DEAD = 20_000;
@@ -168,11 +168,11 @@ const vacuum: Check = {
         "alter table ... reset (autovacuum_enabled);",
       );
     }
-    const dead = `${counted(found.dead, "dead row")} in llmq.queue`;
+    const dead = `${counted(found.dead, "dead row")} in llmq.queue and llmq.in_flight`;
     if (found.dead > Math.max(MANY_DEAD, found.live)) {
       return warn(
         `${dead}, last vacuumed ${found.last?.toISOString() ?? "never"}`,
-        "Look for old snapshots (above), and run: vacuum (verbose) llmq.queue;",
+        "Look for old snapshots (above), and run: vacuum (verbose) llmq.queue, llmq.in_flight;",
       );
     }
     return ok(`on; ${dead}`);
