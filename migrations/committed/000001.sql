@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:c119083ae89b29e8ef79b6111c797d289b19c703
+--! Hash: sha1:e7e797520b7685516fea1b66a0382a0ba5403ec6
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -4057,8 +4057,9 @@ comment on function llmq.note_agents(uuid[], uuid[], jsonb) is 'Internal: writes
 --       materialized: it is the fence that keeps the plan from running the locking scan twice.
 --    c. Where agents are limited, tokens counted or answers shared, each row is looked at
 --       (llmq.admit_requests). What its agent may not start now leaves the lane, so that no claim meets it again.
---    d. The rows move to llmq.in_flight, by id array. `delete ... using picked` on a table analyzed while nearly empty walks
---       the whole primary key (39,000 buffers). The mark moves, at most every 100 ms, unless another claim holds it.
+--    d. The rows move to llmq.in_flight, by id array: joined with the CTE, a table analyzed while nearly empty is
+--       read by its whole primary key (39,000 buffers). The mark moves, at most every 100 ms, unless another claim
+--       holds it.
 --    e. What was taken from limits and budgets is noted down.
 --
 -- Lock order: advisory locks (try only), then queue rows (skip locked), then marks (skip locked): a claim
@@ -4769,11 +4770,13 @@ comment on function llmq.note_success(llmq.in_flight[]) is 'Internal: what an an
 --! EndIncluded internal/note_success.sql
 --! Included internal/finish_requests.sql
 -- pending or processing -> completed, failed, cancelled: the one place where a request ends. Deletes its row in
--- flight or in the queue, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents, and gives
--- back what the call reserved: one transaction. A row that is not there any more, or is held by another claim, is left out of the answer.
+-- flight or in the queue, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents, and
+-- gives back what the call reserved: one transaction. A row that is not there any more, or is held by another claim,
+-- is left out of the answer.
 --
--- Fenced on the primary key and the claim. claim_id is unique over all claims, so two arrays are as exact as pairs, as long as each
--- claim is reported with its own request. Where two are mixed up, the count of results tells, and nothing is lost.
+-- Fenced on the primary key and the claim. claim_id is unique over all claims, so two arrays are as exact as pairs, as
+-- long as each claim is reported with its own request. Where two are mixed up, the count of results tells, and nothing
+-- is lost. An outcome without a claim ends the request whoever has it, or while nobody has.
 --
 -- Joins of arrays are planned as one row times one row, for which a nested loop looks best and then reads
 -- each side once per row of the other (4 of 6 ms at 200 requests): hence enable_nestloop = off.
@@ -4805,7 +4808,7 @@ begin
   into v_ids, v_claims, v_unfenced
   from jsonb_to_recordset(outcomes) as o (request_id uuid, claim_id bigint);
 
-  -- Those that whoever has them shall lose stay where they are from here on.
+  -- Those without a claim stay where they are from here on.
   perform llmq.lock_unfinished(u.id) from unnest(v_unfenced) as u (id);
   with held as (
     delete from llmq.in_flight as h
@@ -6588,25 +6591,29 @@ declare
 begin
   select array_agg(h.held) into v_held
   from (
-    select w.held
+    select u.held
     from (
-      select llmq.unclaimed(q) as held
-      from llmq.queue as q
-      where q.deadline <= clock_timestamp()
-      order by q.deadline
-      limit max_requests
-      for update skip locked
-    ) as w
-    union all
-    select r.held
-    from (
-      select f as held
-      from llmq.in_flight as f
-      where f.deadline <= clock_timestamp() - interval '2 seconds'
-      order by f.deadline
-      limit max_requests
-      for update skip locked
-    ) as r
+      select w.held
+      from (
+        select llmq.unclaimed(q) as held
+        from llmq.queue as q
+        where q.deadline <= clock_timestamp()
+        order by q.deadline
+        limit max_requests
+        for update skip locked
+      ) as w
+      union all
+      select r.held
+      from (
+        select f as held
+        from llmq.in_flight as f
+        where f.deadline <= clock_timestamp() - interval '2 seconds'
+        order by f.deadline
+        limit max_requests
+        for update skip locked
+      ) as r
+    ) as u
+    limit max_requests
   ) as h;
   if v_held is null then
     return 0;

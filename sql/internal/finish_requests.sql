@@ -1,9 +1,11 @@
 -- pending or processing -> completed, failed, cancelled: the one place where a request ends. Deletes its row in
--- flight or in the queue, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents, and gives
--- back what the call reserved: one transaction. A row that is not there any more, or is held by another claim, is left out of the answer.
+-- flight or in the queue, writes ledger and results, archives the pgmq copies, sends reply_to, tells the agents, and
+-- gives back what the call reserved: one transaction. A row that is not there any more, or is held by another claim,
+-- is left out of the answer.
 --
--- Fenced on the primary key and the claim. claim_id is unique over all claims, so two arrays are as exact as pairs, as long as each
--- claim is reported with its own request. Where two are mixed up, the count of results tells, and nothing is lost.
+-- Fenced on the primary key and the claim. claim_id is unique over all claims, so two arrays are as exact as pairs, as
+-- long as each claim is reported with its own request. Where two are mixed up, the count of results tells, and nothing
+-- is lost. An outcome without a claim ends the request whoever has it, or while nobody has.
 --
 -- Joins of arrays are planned as one row times one row, for which a nested loop looks best and then reads
 -- each side once per row of the other (4 of 6 ms at 200 requests): hence enable_nestloop = off.
@@ -35,7 +37,7 @@ begin
   into v_ids, v_claims, v_unfenced
   from jsonb_to_recordset(outcomes) as o (request_id uuid, claim_id bigint);
 
-  -- Those that whoever has them shall lose stay where they are from here on.
+  -- Those without a claim stay where they are from here on.
   perform llmq.lock_unfinished(u.id) from unnest(v_unfenced) as u (id);
   with held as (
     delete from llmq.in_flight as h

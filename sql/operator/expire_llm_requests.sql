@@ -11,25 +11,29 @@ declare
 begin
   select array_agg(h.held) into v_held
   from (
-    select w.held
+    select u.held
     from (
-      select llmq.unclaimed(q) as held
-      from llmq.queue as q
-      where q.deadline <= clock_timestamp()
-      order by q.deadline
-      limit max_requests
-      for update skip locked
-    ) as w
-    union all
-    select r.held
-    from (
-      select f as held
-      from llmq.in_flight as f
-      where f.deadline <= clock_timestamp() - interval '2 seconds'
-      order by f.deadline
-      limit max_requests
-      for update skip locked
-    ) as r
+      select w.held
+      from (
+        select llmq.unclaimed(q) as held
+        from llmq.queue as q
+        where q.deadline <= clock_timestamp()
+        order by q.deadline
+        limit max_requests
+        for update skip locked
+      ) as w
+      union all
+      select r.held
+      from (
+        select f as held
+        from llmq.in_flight as f
+        where f.deadline <= clock_timestamp() - interval '2 seconds'
+        order by f.deadline
+        limit max_requests
+        for update skip locked
+      ) as r
+    ) as u
+    limit max_requests
   ) as h;
   if v_held is null then
     return 0;

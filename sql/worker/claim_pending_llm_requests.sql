@@ -12,8 +12,9 @@
 --       materialized: it is the fence that keeps the plan from running the locking scan twice.
 --    c. Where agents are limited, tokens counted or answers shared, each row is looked at
 --       (llmq.admit_requests). What its agent may not start now leaves the lane, so that no claim meets it again.
---    d. The rows move to llmq.in_flight, by id array. `delete ... using picked` on a table analyzed while nearly empty walks
---       the whole primary key (39,000 buffers). The mark moves, at most every 100 ms, unless another claim holds it.
+--    d. The rows move to llmq.in_flight, by id array: joined with the CTE, a table analyzed while nearly empty is
+--       read by its whole primary key (39,000 buffers). The mark moves, at most every 100 ms, unless another claim
+--       holds it.
 --    e. What was taken from limits and budgets is noted down.
 --
 -- Lock order: advisory locks (try only), then queue rows (skip locked), then marks (skip locked): a claim

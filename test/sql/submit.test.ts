@@ -352,6 +352,8 @@ describe("when it runs", () => {
     await database.query("update llmq.queue set deadline = clock_timestamp() where id = $1", [queued]);
     await database.query("update llmq.in_flight set deadline = clock_timestamp() where id = $1", [running]);
     expect(await claim(on, { models: ["alone"] })).toEqual([]);
+    // Of both kinds together, no more than asked.
+    expect(await callOne(on, "expire_llm_requests", { max_requests: 0 })).toBe(0);
     expect(await callOne(on, "expire_llm_requests")).toBe(1);
     expect(await read(on, queued)).toMatchObject({
       status: "failed",
