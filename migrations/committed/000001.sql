@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:e7e797520b7685516fea1b66a0382a0ba5403ec6
+--! Hash: sha1:1c6e6e443300b279d397701aa6cc43fdf7a57413
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -624,7 +624,17 @@ comment on column llmq.in_flight.reserved_input is 'Input tokens that its claim 
 comment on column llmq.in_flight.reserved_output is 'Output tokens, likewise.';
 comment on column llmq.in_flight.reserved_usd is 'US dollars that its claim took from the agent''s budget; null without one.';
 comment on column llmq.in_flight.lane is 'llmq.models.lane of the model that is being asked.';
-comment on column llmq.in_flight.run_at is 'When it was due. The columns below are those of llmq.queue.';
+comment on column llmq.in_flight.run_at is 'When it was due.';
+comment on column llmq.in_flight.pgmq_msg_id is 'Number of the copy in the pgmq queue llm_requests; null without pgmq.';
+comment on column llmq.in_flight.calls is 'Ledger rows written before this claim (llmq.attempts.number).';
+comment on column llmq.in_flight.attempts is 'Failures that counted before this claim; so do the other counters.';
+comment on column llmq.in_flight.capacity_waits is 'How often the model was limited, out of quota or misconfigured: not an attempt.';
+comment on column llmq.in_flight.reasks is 'How often the model was asked again with the errors of its answer.';
+comment on column llmq.in_flight.crashes is 'How many workers died over it.';
+comment on column llmq.in_flight.route_step is 'Which model of the route is being asked, from 1.';
+comment on column llmq.in_flight.pinned is 'The caller named the model: no fall-back along a route.';
+comment on column llmq.in_flight.error_type is 'Of the last failure before this claim.';
+comment on column llmq.in_flight.error_message is 'Of the same, cut to 300 characters; llmq.attempts has it whole.';
 --! EndIncluded tables/in_flight.sql
 --! Included tables/results.sql
 -- One row per finished request, written once: the answer, and the small columns of the request, so that
@@ -4288,7 +4298,7 @@ as $$
 declare
   v_worker uuid := coalesce(worker_id, llmq.session_worker());
   v_taken  llmq.queue;
-  v_claim  bigint;
+  v_held   llmq.in_flight;
 begin
   if not exists (select from llmq.workers as w where w.id = v_worker) then
     raise exception using errcode = 'LQ004', message = format('worker %s is not registered', v_worker),
@@ -4300,18 +4310,12 @@ begin
   if not found then
     perform llmq.raise_illegal_transition(request_id, 'processing');
   end if;
-  insert into llmq.in_flight (
-    id, worker_id, claim_id, started_at, run_at, deadline, created_at, pgmq_msg_id, lane, calls, capacity_waits, priority,
-    max_attempts, attempts, reasks, crashes, route_step, pinned, has_reply_to, agent_id, task_type, complexity,
-    error_type, error_message
-  ) values (
-    v_taken.id, v_worker, nextval('llmq.claim_ids'), clock_timestamp(), v_taken.run_at, v_taken.deadline, v_taken.created_at,
-    v_taken.pgmq_msg_id, v_taken.lane, v_taken.calls, v_taken.capacity_waits, v_taken.priority, v_taken.max_attempts,
-    v_taken.attempts, v_taken.reasks, v_taken.crashes, v_taken.route_step, v_taken.pinned, v_taken.has_reply_to,
-    v_taken.agent_id, v_taken.task_type, v_taken.complexity, v_taken.error_type, v_taken.error_message
-  )
-  returning claim_id into v_claim;
-  return v_claim;
+  v_held := llmq.unclaimed(v_taken);
+  v_held.worker_id := v_worker;
+  v_held.claim_id := nextval('llmq.claim_ids');
+  v_held.started_at := clock_timestamp();
+  insert into llmq.in_flight select v_held.*;
+  return v_held.claim_id;
 end
 $$;
 comment on function llmq.mark_processing(uuid, uuid) is

@@ -58,4 +58,14 @@ comment on column llmq.in_flight.reserved_input is 'Input tokens that its claim 
 comment on column llmq.in_flight.reserved_output is 'Output tokens, likewise.';
 comment on column llmq.in_flight.reserved_usd is 'US dollars that its claim took from the agent''s budget; null without one.';
 comment on column llmq.in_flight.lane is 'llmq.models.lane of the model that is being asked.';
-comment on column llmq.in_flight.run_at is 'When it was due. The columns below are those of llmq.queue.';
+comment on column llmq.in_flight.run_at is 'When it was due.';
+comment on column llmq.in_flight.pgmq_msg_id is 'Number of the copy in the pgmq queue llm_requests; null without pgmq.';
+comment on column llmq.in_flight.calls is 'Ledger rows written before this claim (llmq.attempts.number).';
+comment on column llmq.in_flight.attempts is 'Failures that counted before this claim; so do the other counters.';
+comment on column llmq.in_flight.capacity_waits is 'How often the model was limited, out of quota or misconfigured: not an attempt.';
+comment on column llmq.in_flight.reasks is 'How often the model was asked again with the errors of its answer.';
+comment on column llmq.in_flight.crashes is 'How many workers died over it.';
+comment on column llmq.in_flight.route_step is 'Which model of the route is being asked, from 1.';
+comment on column llmq.in_flight.pinned is 'The caller named the model: no fall-back along a route.';
+comment on column llmq.in_flight.error_type is 'Of the last failure before this claim.';
+comment on column llmq.in_flight.error_message is 'Of the same, cut to 300 characters; llmq.attempts has it whole.';

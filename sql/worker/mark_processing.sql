@@ -6,7 +6,7 @@ as $$
 declare
   v_worker uuid := coalesce(worker_id, llmq.session_worker());
   v_taken  llmq.queue;
-  v_claim  bigint;
+  v_held   llmq.in_flight;
 begin
   if not exists (select from llmq.workers as w where w.id = v_worker) then
     raise exception using errcode = 'LQ004', message = format('worker %s is not registered', v_worker),
@@ -18,18 +18,12 @@ begin
   if not found then
     perform llmq.raise_illegal_transition(request_id, 'processing');
   end if;
-  insert into llmq.in_flight (
-    id, worker_id, claim_id, started_at, run_at, deadline, created_at, pgmq_msg_id, lane, calls, capacity_waits, priority,
-    max_attempts, attempts, reasks, crashes, route_step, pinned, has_reply_to, agent_id, task_type, complexity,
-    error_type, error_message
-  ) values (
-    v_taken.id, v_worker, nextval('llmq.claim_ids'), clock_timestamp(), v_taken.run_at, v_taken.deadline, v_taken.created_at,
-    v_taken.pgmq_msg_id, v_taken.lane, v_taken.calls, v_taken.capacity_waits, v_taken.priority, v_taken.max_attempts,
-    v_taken.attempts, v_taken.reasks, v_taken.crashes, v_taken.route_step, v_taken.pinned, v_taken.has_reply_to,
-    v_taken.agent_id, v_taken.task_type, v_taken.complexity, v_taken.error_type, v_taken.error_message
-  )
-  returning claim_id into v_claim;
-  return v_claim;
+  v_held := llmq.unclaimed(v_taken);
+  v_held.worker_id := v_worker;
+  v_held.claim_id := nextval('llmq.claim_ids');
+  v_held.started_at := clock_timestamp();
+  insert into llmq.in_flight select v_held.*;
+  return v_held.claim_id;
 end
 $$;
 comment on function llmq.mark_processing(uuid, uuid) is
