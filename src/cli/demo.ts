@@ -70,7 +70,7 @@ export const runDemo: Command<DemoOptions> = async (context, { keep = false }) =
 };
 
 async function configure(pool: Pool, outage: RecoveringProvider, { config }: CommandContext): Promise<void> {
-  await addFirstModels(pool, { keys: config.keys });
+  await addFirstModels(pool, config.keys);
   await pool.query(
     "select llmq.configure_provider('sim', 'sim'), llmq.configure_provider('recovering', 'openai-compatible', $1)",
     [outage.baseUrl],

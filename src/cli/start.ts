@@ -50,7 +50,7 @@ async function prepareModels(url: string, { config, out }: CommandContext): Prom
     const { rows } = await pool.query("select to_regclass('llmq.models') is not null as has_schema");
     if (!rows[0].has_schema)
       throw new UsageError("this database has no schema llmq", { hint: "Run: llmq migrate" });
-    const added = await addFirstModels(pool, { keys: config.keys });
+    const added = await addFirstModels(pool, config.keys);
     if (added.length > 0) out.line(`Added models and routes for the keys found: ${added.join(", ")}`);
     if (await hasModels(pool)) return;
     throw new UsageError("there is no model to ask", {
