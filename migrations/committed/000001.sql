@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:1c6e6e443300b279d397701aa6cc43fdf7a57413
+--! Hash: sha1:c66c357e016d2b98b6e6788e7d9fe2cfd1c9a3c7
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -5521,6 +5521,22 @@ comment on function llmq.take_cancellations(uuid) is
 $$Calls that this worker should abort: their requests were cancelled or ran out of time. Each is told once.
 worker_id: from llmq.register_worker().$$;
 --! EndIncluded worker/take_cancellations.sql
+--! Included worker/lost_claims.sql
+create function llmq.lost_claims(worker_id uuid, claim_ids bigint[]) returns setof bigint
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select c.claim_id
+  from unnest(claim_ids) as c (claim_id)
+  where not exists (
+    select from llmq.in_flight as f where f.worker_id = lost_claims.worker_id and f.claim_id = c.claim_id
+  )
+$$;
+comment on function llmq.lost_claims(uuid, bigint[]) is
+$$Which of these claims the worker holds no more: their requests ended, or run elsewhere, so nobody waits for those calls. For a worker that asks now and then, since the answer of llmq.take_cancellations() can be lost on its way.
+worker_id: from llmq.register_worker().
+claim_ids: of the calls it is making.$$;
+--! EndIncluded worker/lost_claims.sql
 --! Included client/cancel_llm_request.sql
 -- pending or processing -> cancelled. A running call is aborted by its orchestrator.
 create function llmq.cancel_llm_request(request_id uuid, reason text = null) returns boolean
@@ -7938,7 +7954,7 @@ declare
   v_worker constant text[] := array[
     'register_worker', 'heartbeat_worker', 'unregister_worker', 'claim_pending_llm_requests', 'mark_processing',
     'mark_completed', 'mark_failed', 'complete_llm_requests', 'fail_llm_requests', 'release_llm_requests',
-    'take_cancellations', 'arm_wake', 'disarm_wake', 'maintain', 'recover_lost_llm_requests', 'expire_llm_requests',
+    'take_cancellations', 'lost_claims', 'arm_wake', 'disarm_wake', 'maintain', 'recover_lost_llm_requests', 'expire_llm_requests',
     'sweep_llm_requests', 'cleanup_llm_requests', 'ensure_partitions', 'handle_shared_queue', 'read_external_results',
     'settle_external_results', 'import_prices', 'read_metrics', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'
   ];

@@ -78,6 +78,14 @@ export function createQueueDatabase(pool: Pool) {
       ]);
       return rows.map((row) => ({ requestId: row.request_id, claimId: row.claim_id }));
     },
+    /** Which of these claims it holds no more. */
+    async lostClaims(workerId: string, claimIds: string[]): Promise<string[]> {
+      const { rows } = await pool.query("select llmq.lost_claims($1, $2::bigint[]) as id", [
+        workerId,
+        claimIds,
+      ]);
+      return rows.map((row) => row.id);
+    },
     async complete(outcomes: CompletedOutcome[]): Promise<AppliedOutcome[]> {
       const { rows } = await pool.query("select request_id, applied from llmq.complete_llm_requests($1)", [
         JSON.stringify(outcomes.map(completedRow)),

@@ -35,7 +35,7 @@ export type ClaimLoop = {
 };
 
 export type ClaimLoopOptions = {
-  database: Pick<QueueDatabase, "claim" | "takeCancellations" | "releaseAllBut">;
+  database: Pick<QueueDatabase, "claim" | "takeCancellations" | "lostClaims" | "releaseAllBut">;
   membership: Membership;
   calls: Calls;
   inFlight: InFlight;
@@ -45,7 +45,7 @@ export type ClaimLoopOptions = {
   stopping: AbortSignal;
   batchSize: number;
   pollIntervalMs: number;
-  /** How often claims whose answer was lost are looked for. */
+  /** How often it compares what it runs with what the database says it does. */
   tidyIntervalMs: number;
   observer: OrchestratorObserver | undefined;
   tracing: Tracing;
@@ -147,8 +147,9 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
     const { workerId } = membership;
     if (workerId === null || performance.now() - tidiedAt < options.tidyIntervalMs) return;
     const released = await giveBackUnknown(workerId);
-    tidiedAt = performance.now();
     if (released > 0) logger.warn({ requests: released }, "gave back requests whose claim never arrived");
+    await abortLost(workerId);
+    tidiedAt = performance.now();
   }
 
   /**
@@ -157,6 +158,14 @@ export function createClaimLoop(options: ClaimLoopOptions): ClaimLoop {
    */
   function giveBackUnknown(workerId: string): Promise<number> {
     return database.releaseAllBut(workerId, [...inFlight.claimIds(), ...writer.claimIds()]);
+  }
+
+  /** The other way round: a cancellation can be lost on its way, and the call would go on for nobody. */
+  async function abortLost(workerId: string): Promise<void> {
+    if (inFlight.size === 0) return;
+    for (const claimId of await database.lostClaims(workerId, inFlight.claimIds())) {
+      inFlight.abort(claimId, "lost");
+    }
   }
 
   return {

@@ -94,6 +94,22 @@ describe("connections", () => {
     expect(lines.some((line) => line.msg.includes("claim never arrived"))).toBe(true);
   });
 
+  test("a cancellation that is lost on the way still ends the call", async () => {
+    const server = await startChatServer(() => undefined);
+    await configureHttp(database, "hangs", server.url);
+    const { pool, lost } = losingPool((text, rows) => text.includes("take_cancellations") && rows.length > 0);
+    const { orchestrator } = await running.start({ url: database.url, pool });
+    const id = await submit(database, { model: "hangs" });
+    await eventually(() => server.calls.length === 1);
+    await database.query("select llmq.cancel_llm_request($1)", [id]);
+    await server.calls[0]?.hungUp;
+    expect(lost()).toBe(true);
+    await eventually(() => orchestrator.stats().inFlight === 0);
+    expect(await ledgerOf(database, id)).toEqual(["cancelled"]);
+    await expectConsistent(database, 1);
+    await server.close();
+  });
+
   test("an outcome that was stored although the answer got lost is not stored again", async () => {
     const { pool, lost } = losingPool((text) => text.includes("complete_llm_requests"));
     const { lines } = await running.start({ url: database.url, pool });

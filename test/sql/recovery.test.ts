@@ -182,6 +182,18 @@ test("a cancelled call is told to its worker, once", async () => {
   expect(await call(on, "take_cancellations", { worker_id: worker })).toEqual([]);
 });
 
+test("a worker can ask which of its claims it holds no more", async () => {
+  const [worker, other] = [await register(), await register()];
+  for (let index = 0; index < 3; index += 1) await submit(on);
+  const [kept, cancelled, released] = await claim(on, { worker_id: worker, max_requests: 3 });
+  await callOne(on, "cancel_llm_request", { request_id: cancelled?.id });
+  await call(on, "release_llm_requests", { worker_id: worker, request_ids: [released?.id] });
+  await claim(on, { worker_id: other });
+  const claims = [kept, cancelled, released].map((one) => one?.claim_id);
+  const lost = await call(on, "lost_claims", { worker_id: worker, claim_ids: claims });
+  expect(lost.map((row) => row.lost_claims)).toEqual([cancelled?.claim_id, released?.claim_id]);
+});
+
 test("whoever claims without a worker gets one for the session", async () => {
   const [one, two] = [await database.connect(), await database.connect()];
   const ids = [await submit(on), await submit(on), await submit(on)];
