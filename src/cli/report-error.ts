@@ -37,6 +37,8 @@ export function describeError(error: unknown): ErrorReport {
     return { ...base, hint: base.hint ?? entry.whatToDo, exitCode: entry.kind === "usage" ? 2 : 1 };
   }
   if (textOf(error, "name") === "SchemaVersionError") return { ...base, exitCode: 2 };
+  // Nothing but a signal aborts a command.
+  if (textOf(error, "name") === "AbortError") return { ...base, message: "interrupted" };
   return { ...base, ...ofDatabase(error, base) };
 }
 

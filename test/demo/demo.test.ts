@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -9,24 +9,31 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 const command = fileURLToPath(new URL("../../bin/llmq.js", import.meta.url));
 let directory: string;
-let output = "";
-let exitCode: number | null = null;
+let exitCode: number | null;
+let output: string;
 
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "llmq-demo-"));
+/** Runs it to its end. `onOutput` gets all it has printed so far, whenever that is more. */
+async function demo(onOutput: (output: string, child: ChildProcess) => void = () => undefined) {
   const { OPENAI_API_KEY, ANTHROPIC_API_KEY, GOOGLE_GENERATIVE_AI_API_KEY, DATABASE_URL, ...env } =
     process.env;
   const child = spawn(process.execPath, [command, "demo"], {
     env: { ...env, LLMQ_DATA_DIR: directory },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  child.stdout.on("data", (chunk) => {
-    output += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    output += chunk;
-  });
-  [exitCode] = await once(child, "close");
+  let printed = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk) => {
+      printed += chunk;
+      onOutput(printed, child);
+    });
+  }
+  const [code] = await once(child, "close");
+  return { exitCode: code as number | null, output: printed };
+}
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "llmq-demo-"));
+  ({ exitCode, output } = await demo());
 }, 180_000);
 
 afterAll(() => rm(directory, { recursive: true, force: true }));
@@ -66,3 +73,15 @@ test("it shows a provider that is down and comes back, and a request cancelled w
   expect(row("provider down, then back")).toMatch(/completed +[2-9] +Yes, I am back\./);
   expect(row("cancelled while running")).toMatch(/cancelled +1 +changed my mind/);
 });
+
+test("Ctrl-C ends it early, says so, and leaves nothing behind either", async () => {
+  let told = false;
+  const interrupted = await demo((printed, child) => {
+    if (told || !/plain text +completed/.test(printed)) return;
+    told = true;
+    child.kill("SIGINT");
+  });
+  expect(interrupted.output.trimEnd().split("\n").at(-1)).toBe("error: interrupted");
+  expect(interrupted.exitCode).toBe(1);
+  expect(existsSync(join(directory, "demo"))).toBe(false);
+}, 60_000);
