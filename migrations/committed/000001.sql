@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:c66c357e016d2b98b6e6788e7d9fe2cfd1c9a3c7
+--! Hash: sha1:545dd97baa4bf13ef3bcf6413034601fd262be52
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -407,7 +407,7 @@ comment on column llmq.agents.over_budget is 'wait: until the next day or month;
 comment on column llmq.agents.paused is 'None of its requests is claimed while true; calls in flight go on.';
 --! EndIncluded tables/agents.sql
 --! Included tables/workers.sql
--- One heartbeat per process instead of one per request: the queue rows it holds refer to it.
+-- One heartbeat per process instead of one per request: what it holds in llmq.in_flight refers to it.
 create table llmq.workers (
   id           uuid primary key default llmq.uuid_v7(),
   name         text not null,
@@ -4042,13 +4042,13 @@ set search_path = pg_catalog, pg_temp
 as $$
   insert into llmq.agent_usage (agent_id, at, usd, oldest_start)
   select
-    q.agent_id, q.started_at, coalesce(sum(q.reserved_usd), 0),
-    case when bool_or(q.id = any (limited)) then least((agents -> q.agent_id ->> 'oldest')::timestamptz, q.started_at) end
+    f.agent_id, f.started_at, coalesce(sum(f.reserved_usd), 0),
+    case when bool_or(f.id = any (limited)) then least((agents -> f.agent_id ->> 'oldest')::timestamptz, f.started_at) end
   from unnest(request_ids) as i (id)
   -- Row by row: grouped by agent, a plan made on an empty queue would read all of it in the order of agents.
-  cross join lateral (select w.* from llmq.in_flight as w where w.id = i.id offset 0) as q
-  where q.reserved_usd is not null or q.id = any (limited)
-  group by q.agent_id, q.started_at
+  cross join lateral (select w.* from llmq.in_flight as w where w.id = i.id offset 0) as f
+  where f.reserved_usd is not null or f.id = any (limited)
+  group by f.agent_id, f.started_at
 $$;
 comment on function llmq.note_agents(uuid[], uuid[], jsonb) is 'Internal: writes llmq.agent_usage for calls that a claim begins; limited: those whose agent may have only so many in flight.';
 --! EndIncluded internal/note_agents.sql
@@ -5103,7 +5103,7 @@ $$;
 comment on function llmq.next_in_route(llmq.in_flight, int) is 'Internal: the next model a request may fall back to; no row when it named its model or the route ends.';
 --! EndIncluded internal/next_in_route.sql
 --! Included internal/decide_failure.sql
--- What follows a failed call: THE RETRY POLICY. Pure decision over the queue row, the class of the error
+-- What follows a failed call: THE RETRY POLICY. Pure decision over the row in flight, the class of the error
 -- and the clock; llmq.fail_requests() carries it out.
 --
 --   class           counts as   then

@@ -1,4 +1,4 @@
--- What follows a failed call: THE RETRY POLICY. Pure decision over the queue row, the class of the error
+-- What follows a failed call: THE RETRY POLICY. Pure decision over the row in flight, the class of the error
 -- and the clock; llmq.fail_requests() carries it out.
 --
 --   class           counts as   then

@@ -1,4 +1,4 @@
--- One heartbeat per process instead of one per request: the queue rows it holds refer to it.
+-- One heartbeat per process instead of one per request: what it holds in llmq.in_flight refers to it.
 create table llmq.workers (
   id           uuid primary key default llmq.uuid_v7(),
   name         text not null,
