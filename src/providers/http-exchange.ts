@@ -1,4 +1,6 @@
 /** One request and its whole response, over undici's dispatcher or over a `fetch` somebody handed in. */
+import { promisify } from "node:util";
+import { brotliDecompress, gunzip, inflate, type ZlibOptions } from "node:zlib";
 import type { Dispatcher } from "undici";
 import { HttpFailureError } from "./network-failure.ts";
 
@@ -25,6 +27,14 @@ export type Exchange = (request: ExchangeRequest, events: ExchangeEvents) => Pro
 /** More than any model writes; a server that never stops must not take the process down. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
+/** Nothing asks for these, and answers are small; some proxies compress all the same. */
+const DECODERS = new Map<string, (body: Buffer, options: ZlibOptions) => Promise<Buffer>>([
+  ["gzip", promisify(gunzip)],
+  ["x-gzip", promisify(gunzip)],
+  ["deflate", promisify(inflate)],
+  ["br", promisify(brotliDecompress)],
+]);
+
 /**
  * Over `dispatcher.dispatch`, the layer below `undici.request`: it alone tells when a connection stands
  * (for the connect limit), and a body read at once needs no stream. Redirects are never followed.
@@ -34,6 +44,7 @@ export function dispatcherExchange(dispatcher: Dispatcher): Exchange {
     new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let size = 0;
+      let encoding: string | undefined;
       let controller: Dispatcher.DispatchController | null = null;
       const onAbort = () => {
         // While undici still connects there is nothing to abort; onRequestStart then sees the signal.
@@ -54,14 +65,22 @@ export function dispatcherExchange(dispatcher: Dispatcher): Exchange {
           else events.onConnected();
         },
         onResponseStart(_controller, statusCode, rawHeaders) {
-          if (statusCode >= 200) events.onHeaders(statusCode, flatten(rawHeaders));
+          if (statusCode < 200) return;
+          const received = flatten(rawHeaders);
+          encoding = received["content-encoding"];
+          events.onHeaders(statusCode, received);
         },
         onResponseData(running, chunk) {
           size += chunk.length;
           if (size > MAX_BODY_BYTES) running.abort(tooLarge(url.host));
           else chunks.push(chunk);
         },
-        onResponseEnd: () => settle(() => resolve(Buffer.concat(chunks, size).toString("utf8"))),
+        onResponseEnd: () => {
+          const whole = Buffer.concat(chunks, size);
+          settle(() =>
+            resolve(encoding === undefined ? whole.toString() : decode(whole, encoding, url.host)),
+          );
+        },
         onResponseError: (_controller, error) => settle(() => reject(error)),
       });
     });
@@ -75,6 +94,19 @@ export function fetchExchange(customFetch: typeof fetch): Exchange {
     events.onHeaders(response.status, Object.fromEntries(response.headers));
     return response.text();
   };
+}
+
+/** What is not in the encoding that it claims is left as it came: whoever reads it says what is wrong. */
+async function decode(body: Buffer, encoding: string, host: string): Promise<string> {
+  const decoder = DECODERS.get(encoding.trim().toLowerCase());
+  if (decoder === undefined) return body.toString();
+  try {
+    return (await decoder(body, { maxOutputLength: MAX_BODY_BYTES })).toString();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE")
+      throw tooLarge(host);
+    return body.toString();
+  }
 }
 
 function abortReason(signal: AbortSignal): Error {

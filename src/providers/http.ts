@@ -3,7 +3,7 @@
  * limits that writes down what it saw. Node's built-in fetch is not used: it ends every call after 300 s,
  * and costs more than twice as much per call.
  *
- * `accept-encoding: identity` is sent because nothing here decompresses, and answers are small.
+ * `accept-encoding: identity` is sent because answers are small; what is compressed all the same is read.
  * Redirects are not followed: the next host would be handed the API key.
  */
 import { Agent, EnvHttpProxyAgent } from "undici";

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { createProviders } from "../../src/providers/registry.ts";
 import {
@@ -113,6 +114,53 @@ describe("what breaks on the wire is transient, and told apart", () => {
       expect(outcome).toMatchObject({ errorClass: "transient", facts: { statusCode: 200 } });
       expect(outcome.message).toMatch(message);
     }
+  });
+});
+
+describe("a body as proxies send it", () => {
+  const compressed = (encoding: string, body: Buffer) =>
+    serve((response) => {
+      response.writeHead(200, { "content-type": "application/json", "content-encoding": encoding });
+      response.end(body);
+    });
+
+  test.each([
+    ["gzip", gzipSync],
+    ["GZIP", gzipSync],
+    ["deflate", deflateSync],
+    ["br", brotliCompressSync],
+  ])("compressed as %s, though nothing asked for it, is an answer", async (encoding, compress) => {
+    const server = await compressed(encoding, compress(FULL));
+    expect(asAnswer(await callOnce({ baseUrl: server.url })).text).toBe("hi there");
+  });
+
+  test("an error that is compressed keeps its words", async () => {
+    const server = await serve((response) => {
+      response.writeHead(400, { "content-type": "application/json", "content-encoding": "gzip" });
+      response.end(gzipSync('{"error": {"message": "no such thing"}}'));
+    });
+    expect(asError(await callOnce({ baseUrl: server.url }))).toMatchObject({
+      errorClass: "bad_request",
+      message: "no such thing",
+    });
+  });
+
+  test("one that is not what its encoding says is told apart from an answer", async () => {
+    const server = await compressed("gzip", Buffer.from("plain words"));
+    const outcome = asError(await callOnce({ baseUrl: server.url }));
+    expect(outcome.errorClass).toBe("transient");
+    expect(outcome.message).toContain("plain words");
+  });
+
+  const tooMuch = 65 * 1024 * 1024;
+  test.each([
+    ["", Buffer.alloc(tooMuch, " ")],
+    [", once unpacked", gzipSync(Buffer.alloc(tooMuch, " "))],
+  ])("more than 64 MiB%s is dropped", async (unpacked, body) => {
+    const server = await compressed(unpacked === "" ? "identity" : "gzip", body);
+    const outcome = asError(await callOnce({ baseUrl: server.url }));
+    expect(outcome.errorClass).toBe("transient");
+    expect(outcome.message).toMatch(/sent more than 67108864 bytes/);
   });
 });
 
