@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:545dd97baa4bf13ef3bcf6413034601fd262be52
+--! Hash: sha1:0f53c0c2789b256835465ea791ce03bcc3a212cd
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -5499,7 +5499,7 @@ begin
   return llmq.finish_requests((
     select jsonb_agg(jsonb_build_object(
       'request_id', h.id, 'status', end_unfinished.status, 'error_type', end_unfinished.error_type,
-      'error_message', end_unfinished.error_message,
+      'error_message', end_unfinished.error_message || case when outcome = 'deadline' then coalesce('; last failure: ' || h.error_message, '') else '' end,
       'calls', case when h.claim_id is not null then jsonb_build_array(jsonb_build_object('outcome', outcome)) else '[]' end
     ))
     from unnest(held) as h

@@ -13,7 +13,7 @@ begin
   return llmq.finish_requests((
     select jsonb_agg(jsonb_build_object(
       'request_id', h.id, 'status', end_unfinished.status, 'error_type', end_unfinished.error_type,
-      'error_message', end_unfinished.error_message,
+      'error_message', end_unfinished.error_message || case when outcome = 'deadline' then coalesce('; last failure: ' || h.error_message, '') else '' end,
       'calls', case when h.claim_id is not null then jsonb_build_array(jsonb_build_object('outcome', outcome)) else '[]' end
     ))
     from unnest(held) as h

@@ -268,6 +268,18 @@ test("deadline fails at once, and is no attempt", async () => {
   });
 });
 
+test("a deadline that passes says what failed last", async () => {
+  const ids = [await submit(on), await submit(on)];
+  await failOnce(ids[0] ?? "", { error_class: "configuration", error_message: "no such model" });
+  await database.query("update llmq.queue set deadline = clock_timestamp()");
+  expect(await callOne(on, "expire_llm_requests")).toBe(2);
+  const messages = await Promise.all(ids.map(async (id) => (await read(on, id)).error_message));
+  expect(messages).toEqual([
+    "The deadline passed before the request was finished; last failure: no such model",
+    "The deadline passed before the request was finished",
+  ]);
+});
+
 test("the third crash fails a request", async () => {
   const id = await submit(on);
   for (const crashes of [1, 2]) {
