@@ -141,6 +141,7 @@
 --!include internal/send_replies.sql
 --!include internal/notify_agents.sql
 --!include internal/learn_tokens.sql
+--!include internal/remaining_of.sql
 --!include internal/sync_rate_limits.sql
 --!include internal/settle.sql
 --!include internal/release_held.sql

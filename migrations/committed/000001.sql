@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:0f53c0c2789b256835465ea791ce03bcc3a212cd
+--! Hash: sha1:97695bf2cf5eef2e3a187fe10958e2450fc6745a
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -4491,6 +4491,20 @@ end
 $$;
 comment on function llmq.learn_tokens(jsonb) is 'Internal: corrects llmq.token_estimates by what calls used.';
 --! EndIncluded internal/learn_tokens.sql
+--! Included internal/remaining_of.sql
+create function llmq.remaining_of(rate_limit jsonb, dimension text) returns bigint
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  -- Some write "unlimited" as the largest number they know.
+  select case when r.remaining < 1e15 then greatest(r.remaining, 0)::bigint end
+  from (values ((rate_limit #>> array[dimension, 'remaining'])::double precision)) as r (remaining)
+$$;
+comment on function llmq.remaining_of(jsonb, text) is
+$$Internal: what a provider says is left of a limit; null: it does not say, or has no bound.
+rate_limit: as in llmq.sync_rate_limits().
+dimension: requests, tokens, input_tokens or output_tokens.$$;
+--! EndIncluded internal/remaining_of.sql
 --! Included internal/sync_rate_limits.sql
 -- The provider's own count, from the headers of an answer. Where it has less left than we think, somebody else
 -- uses the same key: the difference is noted as used, until the provider says it is back. Where it has more
@@ -4510,11 +4524,11 @@ begin
   for v_said in
     select
       m.meter, m.lanes, m.requests_per_minute, m.input_tokens_per_minute, m.output_tokens_per_minute, m.tokens_per_minute,
-      min((o.rate_limit #>> '{requests,remaining}')::bigint) as requests,
+      min(llmq.remaining_of(o.rate_limit, 'requests')) as requests,
       max(least((o.rate_limit #>> '{requests,reset_ms}')::double precision, 60000)) as requests_reset,
-      min((o.rate_limit #>> '{input_tokens,remaining}')::bigint) as input_tokens,
-      min((o.rate_limit #>> '{output_tokens,remaining}')::bigint) as output_tokens,
-      min((o.rate_limit #>> '{tokens,remaining}')::bigint) as tokens,
+      min(llmq.remaining_of(o.rate_limit, 'input_tokens')) as input_tokens,
+      min(llmq.remaining_of(o.rate_limit, 'output_tokens')) as output_tokens,
+      min(llmq.remaining_of(o.rate_limit, 'tokens')) as tokens,
       max(least(greatest(
         (o.rate_limit #>> '{input_tokens,reset_ms}')::double precision, (o.rate_limit #>> '{output_tokens,reset_ms}')::double precision,
         (o.rate_limit #>> '{tokens,reset_ms}')::double precision
@@ -5016,22 +5030,24 @@ comment on function llmq.backoff(int) is 'Internal: how long to wait before the 
 --! EndIncluded internal/backoff.sql
 --! Included internal/cool_down.sql
 -- A model in trouble is left alone, by every orchestrator, until cooling_until. Where the provider names no
--- time, each cool-down in a row is twice as long as the one before. Fifty calls that come back with the
+-- time, each cool-down in a row is twice as long as the one before; where it does, a tenth of that is the least, or
+-- one that always says 0 would be asked hundreds of times a second. Fifty calls that come back with the
 -- same 429 are one cool-down, not fifty. After it the model comes back step by step (see llmq.model_state).
 create function llmq.cool_down(lane int, error_class text, reason text, retry_after interval = null) returns timestamptz
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_now   timestamptz := clock_timestamp();
-  v_base  interval := case error_class
+  v_now     timestamptz := clock_timestamp();
+  v_base    interval := case error_class
     when 'capacity' then interval '1 second'
     when 'out_of_quota' then interval '10 minutes'
     when 'transient' then interval '2 seconds'
     else interval '30 seconds'
   end;
-  v_admit int := 1;
-  v_until timestamptz;
+  v_longest interval := greatest(v_base, interval '5 minutes');
+  v_admit   int := 1;
+  v_until   timestamptz;
 begin
   if error_class = 'capacity' then
     select greatest(1, count(*) / 2) into v_admit
@@ -5039,14 +5055,14 @@ begin
     where h.lane = cool_down.lane;
   end if;
   insert into llmq.model_state as s (lane, cooling_until, reason, error_class, cooldowns, admit)
-  values (cool_down.lane, v_now + coalesce(retry_after, v_base), left(cool_down.reason, 500), cool_down.error_class, 1, v_admit)
+  values (cool_down.lane, v_now + greatest(coalesce(retry_after, v_base), v_base / 10), left(cool_down.reason, 500), cool_down.error_class, 1, v_admit)
   on conflict on constraint model_state_pkey do update
   set cooling_until = greatest(
         s.cooling_until,
-        v_now + coalesce(retry_after, least(
-          v_base * power(2, case when s.cooling_until > v_now then s.cooldowns - 1 else s.cooldowns end),
-          greatest(v_base, interval '5 minutes')
-        ))
+        v_now + (
+          select greatest(coalesce(retry_after, d.doubled), d.doubled / 10)
+          from least(v_base * power(2, case when s.cooling_until > v_now then s.cooldowns - 1 else s.cooldowns end), v_longest) as d (doubled)
+        )
       ),
       cooldowns = case when s.cooling_until > v_now then s.cooldowns else least(s.cooldowns + 1, 20) end,
       admit = case when s.cooling_until > v_now then s.admit else v_admit end,
@@ -5233,7 +5249,10 @@ begin
   for v_failure in
     select f.report as failure, f.request_id as id, f.claim_id,
       f.report ->> 'error_class' as error_class, f.report ->> 'error_message' as error_message,
-      (f.report ->> 'retry_after_ms')::double precision * interval '1 millisecond' as retry_after
+      -- A day at most: who named a year by mistake would park the model for it.
+      case when f.report ->> 'retry_after_ms' is not null then
+        least((f.report ->> 'retry_after_ms')::double precision, 86400000) * interval '1 millisecond'
+      end as retry_after
     from llmq.newest_claims(failures) as f
     where f.newest
     order by f.request_id

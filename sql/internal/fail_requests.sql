@@ -26,7 +26,10 @@ begin
   for v_failure in
     select f.report as failure, f.request_id as id, f.claim_id,
       f.report ->> 'error_class' as error_class, f.report ->> 'error_message' as error_message,
-      (f.report ->> 'retry_after_ms')::double precision * interval '1 millisecond' as retry_after
+      -- A day at most: who named a year by mistake would park the model for it.
+      case when f.report ->> 'retry_after_ms' is not null then
+        least((f.report ->> 'retry_after_ms')::double precision, 86400000) * interval '1 millisecond'
+      end as retry_after
     from llmq.newest_claims(failures) as f
     where f.newest
     order by f.request_id

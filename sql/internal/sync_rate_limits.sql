@@ -16,11 +16,11 @@ begin
   for v_said in
     select
       m.meter, m.lanes, m.requests_per_minute, m.input_tokens_per_minute, m.output_tokens_per_minute, m.tokens_per_minute,
-      min((o.rate_limit #>> '{requests,remaining}')::bigint) as requests,
+      min(llmq.remaining_of(o.rate_limit, 'requests')) as requests,
       max(least((o.rate_limit #>> '{requests,reset_ms}')::double precision, 60000)) as requests_reset,
-      min((o.rate_limit #>> '{input_tokens,remaining}')::bigint) as input_tokens,
-      min((o.rate_limit #>> '{output_tokens,remaining}')::bigint) as output_tokens,
-      min((o.rate_limit #>> '{tokens,remaining}')::bigint) as tokens,
+      min(llmq.remaining_of(o.rate_limit, 'input_tokens')) as input_tokens,
+      min(llmq.remaining_of(o.rate_limit, 'output_tokens')) as output_tokens,
+      min(llmq.remaining_of(o.rate_limit, 'tokens')) as tokens,
       max(least(greatest(
         (o.rate_limit #>> '{input_tokens,reset_ms}')::double precision, (o.rate_limit #>> '{output_tokens,reset_ms}')::double precision,
         (o.rate_limit #>> '{tokens,reset_ms}')::double precision

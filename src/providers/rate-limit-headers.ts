@@ -15,15 +15,14 @@ const ANTHROPIC_DIMENSIONS = ["requests", "tokens", "input-tokens", "output-toke
 
 /**
  * Milliseconds to wait, or null when the headers do not say. In order: `retry-after-ms`, `retry-after`
- * (seconds or HTTP date), `anthropic-ratelimit-*-reset` (RFC 3339), `x-ratelimit-reset-*` (durations).
+ * (seconds or HTTP date; from some a Unix time), `anthropic-ratelimit-*-reset` (RFC 3339), `x-ratelimit-reset-*` (durations).
  * Dates are measured against the server's own `date` header, so that a wrong local clock does no harm.
  */
 export function retryAfterMs(headers: Headers, localNowMs: number = Date.now()): number | null {
   const nowMs = dateMs(headers["date"]) ?? localNowMs;
   return (
     numberMs(headers["retry-after-ms"], 1) ??
-    numberMs(headers["retry-after"], 1_000) ??
-    untilMs(headers["retry-after"], nowMs) ??
+    resetMs(headers["retry-after"], nowMs) ??
     soonestUseful(anthropicLimits(headers, nowMs)) ??
     soonestUseful(openaiLimits(headers, nowMs)) ??
     resetMs(headers["x-ratelimit-reset"], nowMs)
@@ -95,6 +94,7 @@ function resetMs(text: string | undefined, nowMs: number): number | null {
   if (text === undefined) return null;
   const amount = Number(text);
   if (text.trim() === "" || Number.isNaN(amount)) return parseDurationMs(text.trim()) ?? untilMs(text, nowMs);
+  if (amount < 0) return null;
   if (amount > 1e11) return Math.max(0, Math.ceil(amount - nowMs));
   if (amount > 1e9) return Math.max(0, Math.ceil(amount * 1_000 - nowMs));
   return Math.max(0, Math.ceil(amount * 1_000));

@@ -443,6 +443,13 @@ describe("how long to wait", () => {
     expect(classifyError({ statusCode: 503, body: null, headers, cause: null }).retryAfterMs).toBe(0);
   });
 
+  test("a Unix time instead of seconds is read as one", () => {
+    const headers = { "retry-after": String(Math.ceil(Date.now() / 1000) + 30) };
+    const { retryAfterMs } = classifyError({ statusCode: 429, body: null, headers, cause: null });
+    expect(retryAfterMs).toBeGreaterThan(0);
+    expect(retryAfterMs).toBeLessThanOrEqual(31_000);
+  });
+
   test("Google's RetryInfo", async () => {
     const details = [{ "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: "33.5s" }];
     const outcome = await fail("google", 429, google(429, "RESOURCE_EXHAUSTED", "quota", details));

@@ -155,6 +155,24 @@ describe("capacity", () => {
     await expectCooling("first", 1000);
   });
 
+  test("a provider that always says 0 is asked less and less often, and one that says a year in a day", async () => {
+    const id = await submit(on);
+    for (const seconds of [1, 2, 4, 8]) {
+      await failOnce(id, { error_class: "capacity", retry_after_ms: 0 });
+      await expectCooling("first", seconds * 100);
+      await coolOver();
+    }
+    for (const tooLong of [31_536_000_000, 1e30]) {
+      await database.query("delete from llmq.model_state");
+      await failOnce(id, { error_class: "capacity", retry_after_ms: tooLong });
+      await expectCooling("first", 86_400_000);
+    }
+    await database.query("delete from llmq.model_state");
+    const other = await submit(on);
+    await failOnce(other, { error_class: "transient", retry_after_ms: 1e30 });
+    await expectPause(other, 86_400_000);
+  });
+
   test("many failures of one cool-down are one", async () => {
     // Longer than five failures take.
     const failure = { error_class: "capacity", retry_after_ms: 60_000 };

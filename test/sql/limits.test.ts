@@ -150,6 +150,22 @@ describe("requests per minute", () => {
   });
 });
 
+describe("what a provider says is left", () => {
+  test("may be any number there is", async () => {
+    await callOne(on, "configure_model", { name: "m", requests_per_minute: 50 });
+    await submitMany(60);
+    const answers = (await claim(on, { max_requests: 3 })).map(({ id, claim_id }, index) => ({
+      request_id: id,
+      claim_id,
+      response: "x",
+      rate_limit: { requests: { remaining: [2 ** 64, 1e300, -1e300][index], reset_ms: 0 } },
+      calls: [{ outcome: "answered" }],
+    }));
+    const applied = await call(on, "complete_llm_requests", { answers });
+    expect(applied.map((row) => row.applied)).toEqual([true, true, true]);
+  });
+});
+
 describe("concurrency", () => {
   test("so many calls are in flight at once, and each end makes room for one", async () => {
     await callOne(on, "configure_model", { name: "m", max_concurrency: 3 });
