@@ -9,6 +9,7 @@
 --!include ids/uuid_v7_time.sql
 
 -- Tables: configuration, then a request's life, then machinery
+--!include checks/is_setting.sql
 --!include tables/settings.sql
 --!include tables/providers.sql
 --!include tables/models.sql

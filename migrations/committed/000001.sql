@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:97695bf2cf5eef2e3a187fe10958e2450fc6745a
+--! Hash: sha1:8ff34eab6dbef2e8afc288b081b8bc3f4079f5f8
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -167,16 +167,42 @@ comment on function llmq.uuid_v7_time(uuid) is 'When a UUIDv7 was made, to the m
 --! EndIncluded ids/uuid_v7_time.sql
 
 -- Tables: configuration, then a request's life, then machinery
+--! Included checks/is_setting.sql
+create function llmq.is_setting(name text, value jsonb) returns boolean
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return coalesce(case
+    when name in ('retry_base', 'retry_max', 'ageing') then
+      jsonb_typeof(value) = 'string' and (value #>> '{}')::interval between interval '0' and interval '1 year'
+    when name = 'pgmq' then jsonb_typeof(value) = 'boolean'
+    when name = 'pgmq_payload' then value in ('"reference"', '"full"')
+    when name = 'refuse_above' then value = 'null' or value @? 'strict $ ? (@ >= 1 && @ <= 1000000 && @ == @.floor())'
+    when name in ('max_attempts', 'max_crashes') then value @? 'strict $ ? (@ >= 1 && @ <= 1000 && @ == @.floor())'
+    when name = 'breaker_failures' then value @? 'strict $ ? (@ >= 1 && @ <= 1000000 && @ == @.floor())'
+    when name = 'validation_retries' then value @? 'strict $ ? (@ >= 0 && @ <= 10 && @ == @.floor())'
+    when name = 'retention_days' then value @? 'strict $ ? (@ >= 1 && @ <= 36500 && @ == @.floor())'
+    when name in ('call_timeout', 'first_byte_timeout', 'connect_timeout') then value @? 'strict $ ? (@ > 0 && @ <= 86400)'
+  end, false);
+-- Text that is no interval.
+exception when data_exception then
+  return false;
+end
+$$;
+comment on function llmq.is_setting(text, jsonb) is 'Internal: whether there is such a setting, and whether it may have this value.';
+--! EndIncluded checks/is_setting.sql
 --! Included tables/settings.sql
 create table llmq.settings (
   name        text primary key,
   value       jsonb not null,
   description text not null,
-  constraint settings_known_pgmq_payload check (name <> 'pgmq_payload' or value in ('"reference"', '"full"'))
+  -- What one of them may be is in its description.
+  constraint settings_value check (llmq.is_setting(name, value))
 );
 comment on table llmq.settings is
   'One row per setting; a DBA edits the values, every process sees them with its next statement. Change one with update llmq.settings set value = ... where name = ....';
-comment on column llmq.settings.value is 'JSON: a number, true or false, or text in double quotes; intervals are text, "5 minutes".';
+comment on column llmq.settings.value is 'JSON: a number, true or false, or text in double quotes; intervals are text, "5 minutes". Its description says which, and from where to where.';
 --! EndIncluded tables/settings.sql
 --! Included tables/providers.sql
 -- Whom we may call. Keys are never stored: a row names the environment variable that holds its key.
@@ -5907,6 +5933,14 @@ begin
     begin
       execute format('select %s($1, $2, $3)', v_handler::regproc) using queue_name, v_message.msg_id, v_message.message;
       perform pgmq.archive(queue_name, v_message.msg_id);
+      -- A deferred constraint would fail at the commit, and with this message the batch. So they are tried now, and
+      -- what that changed is taken back: which of them are deferred, for the handlers that follow.
+      begin
+        set constraints all immediate;
+        raise exception using errcode = 'TRIAL';
+      exception when sqlstate 'TRIAL' then
+        null;
+      end;
       outcome := 'handled';
     exception
       when query_canceled then
@@ -7925,19 +7959,19 @@ Returns: {"depth": [...], "models": [...], "limits": [...], "budgets": [...], "l
 -- First rows, and grants
 --! Included seed/settings.sql
 insert into llmq.settings (name, value, description) values
-  ('max_attempts', '8', 'Failures after which a request fails, unless it names its own number.'),
-  ('retry_base', '"1 second"', 'Pause after the first failure; doubles with each, with jitter over half of it.'),
-  ('retry_max', '"5 minutes"', 'Longest pause between two attempts.'),
-  ('max_crashes', '3', 'How many workers may die over one request before it fails.'),
-  ('breaker_failures', '5', 'Transient failures in a row that open the breaker of a model.'),
-  ('ageing', '"5 minutes"', 'A request that is passed over for so long by others of higher priority climbs one priority; 0: never.'),
-  ('refuse_above', 'null', 'Submits are refused (LQ010) when so many requests wait for their model; null: never. Every submit then counts to that number.'),
-  ('validation_retries', '1', 'How often a model is asked again with the errors of its answer; 0: an invalid answer fails at once.'),
-  ('call_timeout', '600', 'Seconds one call may take in all; a request''s settings.timeout goes before it.'),
-  ('first_byte_timeout', '600', 'Seconds until the first byte of an answer.'),
-  ('connect_timeout', '10', 'Seconds until a connection to the provider stands.'),
-  ('retention_days', '90', 'Days a finished request is kept.'),
-  ('pgmq', 'false', 'Copy every request to the pgmq queue llm_requests; llmq.enable_pgmq() turns it on.'),
+  ('max_attempts', '8', 'Failures after which a request fails, unless it names its own number: 1 to 1000.'),
+  ('retry_base', '"1 second"', 'Pause after the first failure; doubles with each, with jitter over half of it: an interval up to a year.'),
+  ('retry_max', '"5 minutes"', 'Longest pause between two attempts: an interval up to a year.'),
+  ('max_crashes', '3', 'How many workers may die over one request before it fails: 1 to 1000.'),
+  ('breaker_failures', '5', 'Transient failures in a row that open the breaker of a model: 1 to 1,000,000.'),
+  ('ageing', '"5 minutes"', 'A request that is passed over for so long by others of higher priority climbs one priority: an interval up to a year; "0": never.'),
+  ('refuse_above', 'null', 'Submits are refused (LQ010) when so many requests wait for their model, 1 to 1,000,000; null: never. Every submit then counts to that number.'),
+  ('validation_retries', '1', 'How often a model is asked again with the errors of its answer, 0 to 10; 0: an invalid answer fails at once.'),
+  ('call_timeout', '600', 'Seconds one call may take in all, up to 86400; a request''s settings.timeout goes before it.'),
+  ('first_byte_timeout', '600', 'Seconds until the first byte of an answer, up to 86400.'),
+  ('connect_timeout', '10', 'Seconds until a connection to the provider stands, up to 86400.'),
+  ('retention_days', '90', 'Days a finished request is kept: 1 to 36500.'),
+  ('pgmq', 'false', 'true or false: copy every request to the pgmq queue llm_requests; llmq.enable_pgmq() turns it on.'),
   ('pgmq_payload', '"reference"', 'reference: {"request_id", "agent_id", "task_type", "complexity"}; full: the whole request.');
 --! EndIncluded seed/settings.sql
 --! Included seed/external.sql

@@ -43,6 +43,14 @@ begin
     begin
       execute format('select %s($1, $2, $3)', v_handler::regproc) using queue_name, v_message.msg_id, v_message.message;
       perform pgmq.archive(queue_name, v_message.msg_id);
+      -- A deferred constraint would fail at the commit, and with this message the batch. So they are tried now, and
+      -- what that changed is taken back: which of them are deferred, for the handlers that follow.
+      begin
+        set constraints all immediate;
+        raise exception using errcode = 'TRIAL';
+      exception when sqlstate 'TRIAL' then
+        null;
+      end;
       outcome := 'handled';
     exception
       when query_canceled then

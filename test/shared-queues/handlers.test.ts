@@ -112,6 +112,34 @@ describe.skipIf(!testServer().hasPgmq)("shared queues", () => {
     expect(await setAside(database, queue)).toMatchObject([{ error: expect.stringContaining(error) }]);
   });
 
+  test("a constraint that is deferred fails its message alone, and stays deferred for the others", async () => {
+    await database.query(`
+      create table public.parts (n int primary key, whole int not null, constraint whole foreign key (whole)
+        references public.parts deferrable initially deferred);
+      insert into public.parts values (0, 0)`);
+    // In the wrong order: only the end of the message can tell whether the whole is there.
+    await createQueue(database, "deferred", {
+      maxReads: 2,
+      body: `insert into public.parts values ((message ->> 'n')::int + 10, (message ->> 'n')::int);
+        if message ->> 'n' <> '1' then
+          insert into public.parts values ((message ->> 'n')::int, 0) on conflict do nothing;
+        end if;`,
+    });
+    const ids = await send(database, "deferred", numbers(4));
+    loops.start();
+    await eventually(async () => {
+      await unhide(database, "deferred");
+      return (await left(database, "deferred")) === 0;
+    });
+    expect((await handled(database, "deferred")).map((row) => row.message.n)).toEqual([0, 2, 3]);
+    expect(await setAside(database, "deferred")).toEqual([
+      { message_id: ids[1], message: { n: 1 }, error: expect.stringContaining("foreign key") },
+    ]);
+    expect(await database.query("select n from public.parts order by n")).toEqual(
+      [0, 2, 3, 10, 12, 13].map((n) => ({ n })),
+    );
+  });
+
   test("a handler that hangs is ended, and holds up neither those behind it nor other queues", async () => {
     await createQueue(database, "hanging", {
       maxReads: 2,

@@ -79,11 +79,6 @@ describe("a change by hand holds from the next submit on:", () => {
   });
 });
 
-test("a setting that submits could not use is refused where it is made", async () => {
-  const update = database.query("update llmq.settings set value = '\"many\"' where name = 'max_attempts'");
-  expect(await codeOf(update)).toBe("22P02");
-});
-
 test("a model named * is no answer for models that do not exist", async () => {
   await database.query("select llmq.configure_model('*', 'sim')");
   expect(await codeOf(submit(on, { model: "nobody" }))).toBe("LQ003");
