@@ -21,6 +21,8 @@ import type {
 
 export type Turn = {
   request: ClaimedRequest;
+  /** How far this machine's clock is ahead of the database's, whose times the ledger has. */
+  clockAheadMs: number;
   messages: ChatMessage[];
   settings: ChatSettings;
   output: OutputFormat;
@@ -41,6 +43,7 @@ export function beginTurn(request: ClaimedRequest, memory: LadderMemory): Turn {
   const { messages, settings, responseSchema, tools, model } = request;
   return {
     request,
+    clockAheadMs: Date.now() - request.startedAt.getTime(),
     messages,
     settings,
     output: outputFormatFor({ responseSchema, tools, settings, model, memory }),
@@ -83,6 +86,7 @@ export function recordCall(
     outcome,
     facts: {
       ...facts,
+      startedAt: new Date(facts.startedAt.getTime() - turn.clockAheadMs),
       providerRequestId: facts.providerRequestId === null ? null : toStorableText(facts.providerRequestId),
       usage: facts.usage === null ? null : storableUsage(facts.usage),
     },

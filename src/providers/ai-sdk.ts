@@ -10,6 +10,7 @@ import { classifyError } from "./error-classes.ts";
 import type { HttpClient, HttpTrace } from "./http.ts";
 import type {
   CallFacts,
+  ErrorClass,
   FinishReason,
   Provider,
   ProviderOutcome,
@@ -62,7 +63,7 @@ async function callModel(options: AiSdkProviderOptions, request: ProviderRequest
     latencyMs: Math.round(performance.now() - startedAtMs),
     firstByteMs: wire.trace.firstByteMs,
     statusCode: wire.trace.statusCode,
-    providerRequestId: requestIdOf(wire.trace) ?? response?.id ?? null,
+    providerRequestId: requestIdOf(wire.trace, response?.id, secrets),
     responseModel: response?.modelId,
     usage,
     rateLimits: rateLimitsOf(wire.trace.headers),
@@ -77,9 +78,22 @@ async function callModel(options: AiSdkProviderOptions, request: ProviderRequest
       options: request.model.options,
     });
     const result = await model.doGenerate(toCallOptions(request, options.adapter, request.signal));
-    return toOutcome(result, request, factsOf(toUsage(result.usage), result.response), secrets);
+    const facts = factsOf(toUsage(result.usage), result.response);
+    if (isNoAnswer(result, wire.trace)) return failedExchange(wire.trace, request, facts, secrets);
+    return toOutcome(result, request, facts, secrets);
   } catch (error) {
-    return errorOutcome(error, wire.trace, request, factsOf(null, undefined), secrets);
+    const facts = factsOf(null, undefined);
+    if (wire.trace.statusCode === null) {
+      const unsendable = unsendableHeader(request, options.apiKey);
+      if (unsendable !== null) return failedBefore("configuration", unsendable, facts);
+    }
+    if (wire.trace.statusCode === null && wire.trace.failure === null) {
+      if (request.signal.aborted) return failedBefore("aborted", "the call was aborted", facts);
+      // Nothing was sent: the messages or the settings cannot be put into this provider's format.
+      const message = redact(error instanceof Error ? error.message : String(error), secrets);
+      return failedBefore("bad_request", message, facts);
+    }
+    return failedExchange(wire.trace, request, facts, secrets);
   } finally {
     wire.end();
   }
@@ -97,14 +111,12 @@ function toOutcome(
   const written = result.content.map((part) => (part.type === "text" ? part.text : "")).join("");
   const text = result.structuredOutputText ?? written;
   if (unified === "content-filter") {
-    const words = text === "" ? "" : `: ${text.slice(0, 300)}`;
-    const message = redact(
-      `the model or its content filter refused (${raw ?? "content_filter"})${words}`,
-      secrets,
-    );
+    const words = text === "" ? "" : `: ${redact(text, secrets).slice(0, 300)}`;
+    const message = `the model or its content filter refused (${redact(raw ?? "content_filter", secrets)})${words}`;
     return { kind: "error", errorClass: "refused", message, retryAfterMs: null, facts };
   }
-  if (unified === "error") {
+  // Routers say `error` where the stream behind them broke.
+  if (unified === "error" || raw === "error") {
     const message = redact(`the model broke off its answer (${raw ?? "error"})`, secrets);
     return { kind: "error", errorClass: "transient", message, retryAfterMs: null, facts };
   }
@@ -116,31 +128,57 @@ function toOutcome(
   return { kind: "answer", text: answer.rawArguments, toolCalls: [], finishReason: answered, facts };
 }
 
-function errorOutcome(
-  error: unknown,
+/**
+ * A success that says nothing: an error or a status page that the package read as an empty answer, or one that was
+ * still being made (OpenAI's responses). An empty answer that its model ended is one.
+ */
+function isNoAnswer({ content, finishReason }: LanguageModelV4GenerateResult, trace: HttpTrace): boolean {
+  if (content.some((part) => part.type === "tool-call" || (part.type === "text" && part.text !== "")))
+    return false;
+  if (finishReason.unified === "other" || finishReason.unified === "tool-calls") return true;
+  const body = parseJson(trace.body);
+  return isRecord(body) && Array.isArray(body["output"]) && !isEnded(body["status"]);
+}
+
+function isEnded(status: unknown): boolean {
+  return status === "completed" || status === "incomplete";
+}
+
+function failedBefore(errorClass: ErrorClass, message: string, facts: CallFacts): ProviderOutcome {
+  return { kind: "error", errorClass, message, retryAfterMs: null, facts };
+}
+
+function failedExchange(
   trace: HttpTrace,
   request: ProviderRequest,
   facts: CallFacts,
   secrets: string[],
 ): ProviderOutcome {
-  if (trace.statusCode === null && trace.failure === null) {
-    if (request.signal.aborted) {
-      return {
-        kind: "error",
-        errorClass: "aborted",
-        message: "the call was aborted",
-        retryAfterMs: null,
-        facts,
-      };
-    }
-    // Nothing was sent: the messages or the settings cannot be put into this provider's format.
-    const message = redact(error instanceof Error ? error.message : String(error), secrets);
-    return { kind: "error", errorClass: "bad_request", message, retryAfterMs: null, facts };
-  }
   const classified = classifyError({ ...trace, cause: trace.failure }, secrets);
   // A rejected schema is only a matter of mode when we had asked for one; else it is the caller's tool.
   const isCallersOwn = classified.errorClass === "mode" && askedMode(request) === null;
   return { kind: "error", ...classified, ...(isCallersOwn && { errorClass: "bad_request" }), facts };
+}
+
+/** A pasted key with a curly quote, a header's name with a blank: every call would fail alike. */
+function unsendableHeader(request: ProviderRequest, apiKey: string | null): string | null {
+  const { apiKeyEnv, provider } = request.model;
+  if (apiKey !== null && !canSend("authorization", apiKey)) {
+    return `the API key in ${apiKeyEnv} has a character that cannot be sent`;
+  }
+  const header = Object.entries(headersOf(request)).find(([name, value]) => !canSend(name, value));
+  return header === undefined
+    ? null
+    : `the header ${JSON.stringify(header[0])} in the options of provider "${provider}" or its model cannot be sent`;
+}
+
+function canSend(name: string, value: string): boolean {
+  try {
+    new Headers([[name, value]]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function readToolCall(call: { toolCallId: string; toolName: string; input?: string }) {
@@ -174,8 +212,9 @@ function toUsage(usage: LanguageModelV4Usage): TokenUsage | null {
   };
 }
 
-function requestIdOf(trace: HttpTrace): string | null {
-  return trace.headers["x-request-id"] ?? trace.headers["request-id"] ?? null;
+function requestIdOf({ headers }: HttpTrace, inBody: string | undefined, secrets: string[]): string | null {
+  const id = headers["x-request-id"] ?? headers["request-id"] ?? inBody;
+  return id === undefined ? null : redact(id, secrets);
 }
 
 /** `options.headers` of the provider and model rows. */

@@ -41,15 +41,21 @@ export function readErrorBody(body: string | null): ErrorBody {
   };
 }
 
-/** The beginning of a body that nobody could read, on one line and without tags: for messages. */
-export function previewOf(body: string | null): string {
-  const text = (body ?? "").slice(0, 4_000).replace(/<(script|style)[\s\S]*?<\/\1>|<[^>]*>/gi, " ");
+/** The beginning of a body that nobody could read, on one line, without tags and keys: for messages. */
+export function previewOf(body: string | null, secrets: readonly string[] = []): string {
+  // Keys go before the cut, which would leave of one a part that nothing knows as a key.
+  const clean = withoutKeys((body ?? "").slice(0, 65_536), secrets).slice(0, 4_000);
+  const text = clean.replace(/<(script|style)[\s\S]*?<\/\1>|<[^>]*>/gi, " ");
   return text.replace(/\s+/g, " ").trim().slice(0, PREVIEW_LENGTH);
 }
 
 /** Takes keys out of a message: the ones given, and whatever looks like one. Also limits its length. */
 export function redact(message: string, secrets: readonly string[] = []): string {
-  let clean = message.slice(0, MAX_MESSAGE_LENGTH);
+  return withoutKeys(message, secrets).slice(0, MAX_MESSAGE_LENGTH);
+}
+
+function withoutKeys(text: string, secrets: readonly string[]): string {
+  let clean = text;
   for (const secret of secrets) if (secret.length >= 4) clean = clean.replaceAll(secret, "[key]");
   return clean
     .replace(/\b(sk|pk|rk|gsk|xai|key)-[\w*.-]{6,}/gi, "[key]")

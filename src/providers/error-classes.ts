@@ -91,7 +91,7 @@ export function classifyError(facts: ErrorFacts, secrets: readonly string[] = []
   const mayWait = errorClass === "capacity" || errorClass === "transient" || errorClass === "out_of_quota";
   return {
     errorClass,
-    message: redact(messageOf(status, body, facts), secrets),
+    message: redact(messageOf(status, body, facts, secrets), secrets),
     retryAfterMs: mayWait ? (retryAfterMs(facts.headers) ?? body.retryDelayMs) : null,
   };
 }
@@ -128,12 +128,12 @@ function statusOf(statusCode: number | null, body: ErrorBody): number {
   return body.status !== null && body.status >= 400 && body.status < 600 ? body.status : 500;
 }
 
-function messageOf(status: number, body: ErrorBody, facts: ErrorFacts): string {
+function messageOf(status: number, body: ErrorBody, facts: ErrorFacts, secrets: readonly string[]): string {
   if (status >= 300 && status < 400) {
     return `HTTP ${status}: a redirect to ${hostOf(facts.headers["location"])} was not followed; check the base URL`;
   }
   if (body.message !== null && (status >= 300 || body.isError)) return body.message;
-  const preview = previewOf(facts.body);
+  const preview = previewOf(facts.body, secrets);
   if (status >= 300)
     return preview === "" ? `HTTP ${status} without a message` : `HTTP ${status}: ${preview}`;
   const type = facts.headers["content-type"] ?? "no content-type";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createLadderMemory } from "../../src/answer/output-ladder.ts";
 import { createSchemaValidator } from "../../src/answer/schema-validator.ts";
-import type { ClaimedRequest, RuntimeSettings } from "../../src/database/queue.ts";
+import type { ClaimedRequest, CompletedOutcome, RuntimeSettings } from "../../src/database/queue.ts";
 import { type AbortReason, processRequest } from "../../src/orchestrator/process-request.ts";
 import type {
   CallFacts,
@@ -430,4 +430,17 @@ describe("an abort", () => {
   test.each(["cancelled", "lost"] as const)("an answer after %s has nobody to go to", async (reason) => {
     expect(await abortedBy(reason, answer('{"a": 1}'))).toEqual({ kind: "dropped", reason });
   });
+});
+
+test("the ledger has the database's time, however wrong the clock of this machine is", async () => {
+  const hour = 3_600_000;
+  for (const aheadMs of [26 * hour, -26 * hour]) {
+    const databaseNow = Date.now() - aheadMs;
+    const provider = { call: async () => answer("Hello", { facts: { ...facts, startedAt: new Date() } }) };
+    const outcome = await run(claimed({ startedAt: new Date(databaseNow) }), provider);
+    const [call] = (outcome as CompletedOutcome).calls;
+    const sinceClaimMs = (call?.facts.startedAt.getTime() ?? 0) - databaseNow;
+    expect(sinceClaimMs).toBeGreaterThanOrEqual(0);
+    expect(sinceClaimMs).toBeLessThan(hour);
+  }
 });

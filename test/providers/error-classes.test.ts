@@ -2,9 +2,12 @@ import { afterEach, describe, expect, test } from "vitest";
 import { redact } from "../../src/providers/error-body.ts";
 import { classifyError } from "../../src/providers/error-classes.ts";
 import type { ErrorClass, ProviderKind } from "../../src/providers/provider.ts";
+import { createProviders } from "../../src/providers/registry.ts";
 import {
+  asAnswer,
   asError,
   callOnce,
+  providerRequest,
   type RequestParts,
   startConstant,
   TEST_KEY,
@@ -459,5 +462,101 @@ describe("how long to wait", () => {
   test.each([["nonsense"], ["-5"], [""]])("a retry-after of %j says nothing", (value) => {
     const facts = { statusCode: 429, body: null, headers: { "retry-after": value }, cause: null };
     expect(classifyError(facts).retryAfterMs).toBeNull();
+  });
+});
+
+describe("a 200 that is no answer", () => {
+  const responses: RequestParts = { model: { options: { api: "responses" } } };
+  const unfinished = (status: string) => ({
+    id: "r",
+    created_at: 1,
+    model: "m",
+    status,
+    output: [],
+    usage: { input_tokens: 1, output_tokens: 0 },
+  });
+
+  test.each<[string, ProviderKind, unknown, ErrorClass, RequestParts]>([
+    ["an error", "google", google(503, "UNAVAILABLE", "model overloaded"), "capacity", {}],
+    ["nothing", "google", {}, "transient", {}],
+    ["no candidates", "google", { candidates: [] }, "transient", {}],
+    ["a status page", "google", { status: "maintenance" }, "transient", {}],
+    ["one that is still being made", "openai", unfinished("in_progress"), "transient", responses],
+    ["one that was cancelled", "openai", unfinished("cancelled"), "transient", responses],
+    ["no status", "openai", { output: [] }, "transient", responses],
+    [
+      "tool calls that are not there",
+      "openai",
+      WIRE.openai({ content: null }, "tool_calls"),
+      "transient",
+      {},
+    ],
+    [
+      "half of one, of a router",
+      "openai-compatible",
+      WIRE.openai({ content: "The first ha" }, "error"),
+      "transient",
+      {},
+    ],
+  ])("%s (%s)", async (_name, kind, body, errorClass, parts) => {
+    expect(await fail(kind, 200, body, {}, parts)).toMatchObject({ errorClass, facts: { statusCode: 200 } });
+  });
+
+  test.each<[ProviderKind, unknown, RequestParts]>([
+    ["google", { candidates: [{ content: {}, finishReason: "STOP" }] }, {}],
+    ["openai", WIRE.openai({ content: null }), {}],
+    ["openai", unfinished("completed"), responses],
+  ])("an empty one that its model ended is an answer (%s)", async (kind, body, parts) => {
+    server = await startConstant(200, body, {});
+    const outcome = await callOnce({ kind, baseUrl: `${server.url}/v1`, ...parts });
+    expect(asAnswer(outcome)).toMatchObject({ text: "", finishReason: "stop" });
+  });
+});
+
+describe("what cannot be sent", () => {
+  const kinds = ["openai", "openai-compatible", "anthropic", "google"] as const;
+
+  test.each(kinds)(
+    "a key with a character no header can hold is a matter of configuration (%s)",
+    async (kind) => {
+      for (const key of ["sk-1234…", "\u201csk-1234567\u201d", "sk-12\n34567"]) {
+        const providers = createProviders({ env: { BAD_KEY: key } });
+        const request = providerRequest({
+          kind,
+          baseUrl: "http://127.0.0.1:9/v1",
+          model: { apiKeyEnv: "BAD_KEY" },
+        });
+        const outcome = asError(await providers.for(request.model).call(request));
+        await providers.close();
+        expect(outcome.errorClass).toBe("configuration");
+        expect(outcome.message).toBe("the API key in BAD_KEY has a character that cannot be sent");
+      }
+    },
+  );
+
+  test.each([{ "X Bad": "1" }, { "x-good": "1", "x-bad": "…" }])("nor a header like %j", async (headers) => {
+    const parts = { baseUrl: "http://127.0.0.1:9/v1", model: { options: { headers } } };
+    const outcome = asError(await callOnce(parts));
+    expect(outcome.errorClass).toBe("configuration");
+    expect(outcome.message).toMatch(/the header "[Xx][ -][Bb]ad" in the options of provider "p"/);
+  });
+});
+
+describe("a key that the provider repeats", () => {
+  const key = TEST_KEY.slice(0, -1);
+
+  test.each([
+    ["where a long message is cut", openai(`${"x".repeat(1_990)} ${TEST_KEY}`)],
+    ["where a page is cut", `<html>${" word".repeat(38)} ${TEST_KEY}</html>`],
+  ])("%s leaves no part of itself", async (_name, body) => {
+    const { message } = await fail("openai", 500, body);
+    expect(message.length).toBeGreaterThan(100);
+    for (let length = 6; length <= key.length; length += 1)
+      expect(message).not.toContain(key.slice(0, length));
+  });
+
+  test("as its request id is not stored", async () => {
+    const outcome = await fail("openai", 500, openai("no"), { "x-request-id": `req-${TEST_KEY}` });
+    expect(outcome.facts.providerRequestId).toBe("req-[key]");
   });
 });
