@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:8ff34eab6dbef2e8afc288b081b8bc3f4079f5f8
+--! Hash: sha1:dad7b8a31c41e315d58158fb58d57deb70d46dee
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -5715,16 +5715,21 @@ $$;
 comment on function llmq.check_tool_results(llmq.results, jsonb) is 'Internal: every call of a turn answered once, and nothing else (LQ001, LQ009).';
 --! EndIncluded internal/check_tool_results.sql
 --! Included internal/tool_turn.sql
--- Native calls go on in the chat format's own way. Calls made through a response schema have no tools a
--- provider would know: their turn is the answer as it was, and the results as a user message.
-create function llmq.tool_turn(answered llmq.results, native boolean, tool_results jsonb) returns jsonb
+-- Calls of the tools that were offered go on in the chat format's own way. Others, made through a response schema,
+-- name tools that no provider would know: their turn is the answer as it was, and the results as a user message.
+create function llmq.tool_turn(answered llmq.results, tools jsonb, tool_results jsonb) returns jsonb
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select case when native then
+  select case when tools is not null and not exists (
+    select from jsonb_array_elements(answered.parsed_response -> 'tool_calls') as c (call)
+    where not exists (
+      select from jsonb_array_elements(tools) as t (tool) where t.tool #>> '{function,name}' = c.call ->> 'tool_name'
+    )
+  ) then
     jsonb_build_array(jsonb_build_object(
       'role', 'assistant',
-      'content', answered.parsed_response -> 'final_response',
+      'content', answered.parsed_response ->> 'final_response',
       'tool_calls', (
         select jsonb_agg(jsonb_build_object(
           'id', c.call ->> 'id', 'type', 'function',
@@ -5742,12 +5747,12 @@ as $$
     )
   else
     jsonb_build_array(
-      jsonb_build_object('role', 'assistant', 'content', answered.response),
+      jsonb_build_object('role', 'assistant', 'content', coalesce(answered.response, answered.parsed_response::text)),
       jsonb_build_object('role', 'user', 'content', 'Results of the tool calls: ' || tool_results::text)
     )
   end
 $$;
-comment on function llmq.tool_turn(llmq.results, boolean, jsonb) is 'Internal: the messages that a turn of tool calls adds to its conversation.';
+comment on function llmq.tool_turn(llmq.results, jsonb, jsonb) is 'Internal: the messages that a turn of tool calls adds to its conversation.';
 --! EndIncluded internal/tool_turn.sql
 --! Included client/submit_tool_results.sql
 -- The next turn: the whole conversation, the model's calls, and what the tools gave back, as a new request
@@ -5781,7 +5786,7 @@ begin
   end if;
   v_next := llmq.submit_llm_request(
     agent_id => v_result.agent_id, task_type => v_result.task_type,
-    messages => v_request.messages || llmq.tool_turn(v_result, v_request.tools is not null, tool_results),
+    messages => v_request.messages || llmq.tool_turn(v_result, v_request.tools, tool_results),
     complexity => v_result.complexity, context => v_request.context, response_schema => v_request.response_schema,
     tools => v_request.tools, settings => v_settings, model => v_request.model, priority => v_result.priority,
     max_attempts => v_result.max_attempts, reply_to => v_request.reply_to, parent_id => request_id

@@ -29,7 +29,7 @@ begin
   end if;
   v_next := llmq.submit_llm_request(
     agent_id => v_result.agent_id, task_type => v_result.task_type,
-    messages => v_request.messages || llmq.tool_turn(v_result, v_request.tools is not null, tool_results),
+    messages => v_request.messages || llmq.tool_turn(v_result, v_request.tools, tool_results),
     complexity => v_result.complexity, context => v_request.context, response_schema => v_request.response_schema,
     tools => v_request.tools, settings => v_settings, model => v_request.model, priority => v_result.priority,
     max_attempts => v_result.max_attempts, reply_to => v_request.reply_to, parent_id => request_id

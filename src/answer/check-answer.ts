@@ -15,6 +15,7 @@ import { toStorableText } from "./storable.ts";
 import { endOfThought, looksLikeJson } from "./strip-wrapping.ts";
 import {
   checkToolCalls,
+  malformedToolCalls,
   type NativeToolCall,
   normaliseToolCalls,
   readNativeToolCalls,
@@ -97,10 +98,14 @@ function withToolCalls(
   repairs: Repair[],
   answer: AnswerToCheck,
 ): AnswerVerdict {
-  const calls = normaliseToolCalls(value);
-  if (calls === null) return { kind: "parsed", response: text, parsedResponse: value, repairs };
   // A response schema is the whole contract: it may describe tools that only the application knows.
   const unchecked = (answer.responseSchema ?? null) !== null;
+  const calls = normaliseToolCalls(value);
+  if (calls === null) {
+    const errors = unchecked || answer.toolsOffered.length === 0 ? [] : malformedToolCalls(value);
+    if (errors.length > 0) return invalid(text, value, errors, repairs);
+    return { kind: "parsed", response: text, parsedResponse: value, repairs };
+  }
   if (unchecked) return { kind: "parsed", response: text, parsedResponse: calls, repairs };
   const checked = checkToolCalls(calls.tool_calls, answer.toolsOffered, answer.validator);
   const parsedResponse = { ...calls, tool_calls: checked.toolCalls };

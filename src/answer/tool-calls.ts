@@ -82,6 +82,27 @@ export function checkToolCalls(
 }
 
 /**
+ * Why `tool_calls` that a model wrote are none: each entry is an object that names its tool. Empty for what says
+ * nothing of tool calls, and where `normaliseToolCalls` can read them.
+ */
+export function malformedToolCalls(value: unknown): ValidationError[] {
+  if (!isObject(value) || !Array.isArray(value.tool_calls)) return [];
+  return value.tool_calls.flatMap((call, index): ValidationError[] => {
+    if (splitCall(call) !== null) return [];
+    const at = `tool_calls[${index}]`;
+    return isObject(call)
+      ? [
+          {
+            type: "schema_violation",
+            field: `${at}.tool_name`,
+            message: "must have required property 'tool_name'",
+          },
+        ]
+      : [{ type: "schema_violation", field: at, message: "must be object" }];
+  });
+}
+
+/**
  * `value` in the one shape when it is an object whose `tool_calls` are all objects with a name, else null.
  * Accepts `tool_name`, `name` or `function`, and `params`, `arguments` or `input` (JSON text too); all other
  * fields stay.

@@ -136,9 +136,21 @@ describe("tool calls written as JSON", () => {
     });
   });
 
+  it("that name no tool are none, where tools were offered and no schema says otherwise", () => {
+    const text = '{"tool_calls":[{"id":"1","tool_name":"weather","params":{"city":"Rome"}},{"x":1},3]}';
+    const validationErrors = [
+      { field: "tool_calls[1].tool_name", message: "must have required property 'tool_name'" },
+      { field: "tool_calls[2]", message: "must be object" },
+    ];
+    expect(check({ text, toolsOffered: [weather] })).toMatchObject({ kind: "invalid", validationErrors });
+    expect(check({ text, toolsOffered: [weather], responseSchema: true })).toMatchObject({ kind: "parsed" });
+  });
+
   it("are left alone where they are something else", () => {
-    for (const text of ['{"tool_calls":3}', '{"tool_calls":[{"x":1}]}', '[{"name":"f"}]']) {
+    for (const text of ['{"tool_calls":3}', '[{"name":"f"}]']) {
       expect(check({ text })).toMatchObject({ kind: "parsed", parsedResponse: JSON.parse(text) });
     }
+    const text = '{"tool_calls":[{"x":1}]}';
+    expect(check({ text, toolsOffered: [] })).toMatchObject({ parsedResponse: JSON.parse(text) });
   });
 });

@@ -108,6 +108,24 @@ describe("submit_tool_results", () => {
     expect(messages[2]?.content).toContain('"clouds": 3');
   });
 
+  test.each([
+    ["a final response that is no text goes on as its text", "look", { a: 1 }, '{"a": 1}', "tool"],
+    ["a call without a name goes on as plain messages", "", null, expect.stringContaining('"c1"'), "user"],
+    ["so does one of a tool that was not offered", "other", null, expect.stringContaining('"c1"'), "user"],
+  ])("%s", async (_name, tool_name, final_response, content, role) => {
+    const id = await submit(on, { tools, response_schema: { type: "object" } });
+    await callOne(on, "mark_processing", { request_id: id });
+    const parsed_response = { tool_calls: [{ id: "c1", tool_name, params: {} }], final_response };
+    const response = JSON.stringify(parsed_response);
+    await call(on, "mark_completed", { request_id: id, response, parsed_response });
+    const next = await callOne<string>(on, "submit_tool_results", {
+      request_id: id,
+      tool_results: [{ id: "c1", result: 1 }],
+    });
+    const messages = (await read(on, next)).messages as { role: string; content: string }[];
+    expect(messages.slice(1)).toMatchObject([{ role: "assistant", content }, { role }]);
+  });
+
   test("refuses a second answer to the same turn, and queues nothing for it", async () => {
     const id = await answered();
     const next = await callOne<string>(on, "submit_tool_results", { request_id: id, tool_results: results });
