@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type pg from "pg";
 import { pino } from "pino";
+import { createAnswerChecker } from "../src/answer/answer-checker.ts";
 import { createPool } from "../src/database/pool.ts";
 import { createClient, type LlmqClient } from "../src/index.ts";
 import { createOrchestrator, type OrchestratorObserver } from "../src/orchestrator/orchestrator.ts";
@@ -151,6 +152,7 @@ async function orchestrate(
   const providers = createProviders({ env: process.env, logger });
   const orchestrator = createOrchestrator({
     pool,
+    checker: createAnswerChecker(),
     providers,
     logger,
     listenUrl: notify ? url : null,

@@ -3,7 +3,7 @@
  * Stopped in the reverse order of their making.
  */
 import type { Logger } from "pino";
-import { createSchemaValidator } from "./answer/schema-validator.ts";
+import { createAnswerChecker } from "./answer/answer-checker.ts";
 import type { Config, Environment } from "./config.ts";
 import { createPriceImport } from "./database/import-prices.ts";
 import { readDatabaseMetrics } from "./database/metrics.ts";
@@ -52,6 +52,7 @@ export function createService(options: ServiceOptions): Service {
     logger,
   });
   const providers = createProviders({ env, logger });
+  const checker = createAnswerChecker();
   const metrics = createMetrics({ readDatabase: () => readDatabaseMetrics(pool), version });
   const dashboard = openDashboard({
     config: config.http?.dashboard ?? null,
@@ -62,6 +63,7 @@ export function createService(options: ServiceOptions): Service {
   const orchestrator = createOrchestrator({
     pool,
     providers,
+    checker,
     logger,
     listenUrl: config.notify ? listenUrl : null,
     pollIntervalMs: config.llmPollIntervalMs,
@@ -74,7 +76,7 @@ export function createService(options: ServiceOptions): Service {
   });
   const sharedQueues = createSharedQueueLoop({
     pool,
-    validator: createSchemaValidator(),
+    checker,
     logger,
     pollIntervalMs: config.sharedPollIntervalMs,
     batchSize: config.sharedBatchSize,

@@ -22,16 +22,22 @@ import {
 } from "./tool-calls.ts";
 import { MAX_VIOLATIONS } from "./violations.ts";
 
-export type AnswerToCheck = {
-  /** The text of the answer as it came; "" when there was none. */
-  text: string;
-  toolCalls: NativeToolCall[];
+export type Schemas = {
   /** `response_schema` of the request, unchecked; null for none. */
   responseSchema: unknown;
   /** The tools the model could call in this turn. */
   toolsOffered: ChatTool[];
+};
+
+export type AnswerToCheck = Schemas & {
+  /** The text of the answer as it came; "" when there was none. */
+  text: string;
+  toolCalls: NativeToolCall[];
   validator: SchemaValidator;
 };
+
+/** `field`: in the request, `response_schema.properties.a.type` or `tools[0].function.parameters`. */
+export type SchemaFault = { field: string; message: string };
 
 const PREVIEW_CHARACTERS = 100;
 
@@ -51,6 +57,30 @@ export function checkAnswer(answer: AnswerToCheck): AnswerVerdict {
   const repairs = [...candidate.repairs, ...checked.repairs];
   if (checked.errors.length > 0) return invalid(text, checked.value, checked.errors, repairs);
   return withToolCalls(text, checked.value, repairs, answer);
+}
+
+/** The first schema of these that no answer could be checked against. */
+export function schemaFault(schemas: Schemas, validator: SchemaValidator): SchemaFault | null {
+  const given = [
+    { at: "response_schema", schema: schemas.responseSchema ?? true },
+    ...schemas.toolsOffered.map((tool, index) => ({
+      at: `tools[${index}].function.parameters`,
+      schema: tool.function.parameters ?? true,
+    })),
+  ];
+  for (const { at, schema } of given) {
+    const compiled = validator.compile(schema);
+    if (compiled.kind === "invalid_schema") {
+      const field = toStorableText(compiled.field === "$" ? at : `${at}.${compiled.field}`);
+      return { field, message: toStorableText(compiled.message) };
+    }
+  }
+  return null;
+}
+
+/** The verdict on an answer whose check had to be given up. */
+export function uncheckable(text: string, message: string): AnswerVerdict {
+  return invalid(toStorableText(text), null, [{ type: "invalid_schema", field: "$", message }], []);
 }
 
 /** For people: what `error_message` says. Starts with `Malformed or invalid LLM response`. */

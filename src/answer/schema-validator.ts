@@ -5,22 +5,20 @@
  * where it is not; so are unknown keywords (`discriminator`, OpenAPI's own). References may point inside the
  * schema only: nothing is ever fetched, and no schema sees another's `$id`.
  *
- * Schemas come from applications, answers from models, so neither may stop the process: a schema with patterns
- * or with references under combining keywords, whose cost can explode, is run under a time limit.
+ * How long a check takes is up to the schema: see answer-checker.ts.
  */
 import { hash } from "node:crypto";
-import { Ajv, type ErrorObject } from "ajv";
+import { Ajv, type ErrorObject, type Options, type ValidateFunction } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
 import { LRUCache } from "lru-cache";
-import { createTimeLimit } from "./time-limit.ts";
 import { pointerToField } from "./violations.ts";
 
 export type SchemaCheck =
   | { kind: "valid" }
   /** ajv's own errors, all of them; `describeViolations` puts them into our words. */
   | { kind: "violations"; errors: ErrorObject[] }
-  /** The check itself could not be made: endless recursion, or longer than the time limit. */
+  /** The check itself could not be made: endless recursion. */
   | { kind: "invalid_schema"; field: string; message: string };
 
 export type CompiledSchema =
@@ -35,31 +33,33 @@ export type SchemaValidator = {
 export type SchemaValidatorOptions = {
   /** How many compiled schemas are kept. */
   maxSchemas?: number;
-  /** Limit of one check in milliseconds, for the schemas that need one. */
-  checkTimeoutMs?: number;
 };
 
-type Draft = { meta: Ajv; metaId: string; create: () => Ajv };
-type TimeLimit = ReturnType<typeof createTimeLimit>;
+type Draft = { meta: Ajv; metaId: string; create: (over: Options) => Ajv };
 
-const OPTIONS = { allErrors: true, strict: false, logger: false } as const;
+const OPTIONS = {
+  allErrors: true,
+  strict: false,
+  logger: false,
+  meta: false,
+  validateSchema: false,
+} as const;
 const META_2020 = "https://json-schema.org/draft/2020-12/schema";
 const META_07 = "http://json-schema.org/draft-07/schema#";
 
 export function createSchemaValidator(options: SchemaValidatorOptions = {}): SchemaValidator {
-  const { maxSchemas = 500, checkTimeoutMs = 1000 } = options;
+  const { maxSchemas = 500 } = options;
   const compiled = new LRUCache<string, CompiledSchema>({ max: maxSchemas });
-  const limited = createTimeLimit(checkTimeoutMs);
   const drafts = {
     "2020-12": {
       meta: new Ajv2020({ strict: false, logger: false }),
       metaId: META_2020,
-      create: () => formats.default(new Ajv2020({ ...OPTIONS, meta: false, validateSchema: false })),
+      create: (over) => formats.default(new Ajv2020({ ...OPTIONS, ...over })),
     },
     "07": {
       meta: new Ajv({ strict: false, logger: false }),
       metaId: META_07,
-      create: () => formats.default(new Ajv({ ...OPTIONS, meta: false, validateSchema: false })),
+      create: (over) => formats.default(new Ajv({ ...OPTIONS, ...over })),
     },
   } satisfies Record<string, Draft>;
 
@@ -70,7 +70,7 @@ export function createSchemaValidator(options: SchemaValidatorOptions = {}): Sch
       const key = hash("sha256", text);
       const known = compiled.get(key);
       if (known !== undefined) return known;
-      const fresh = compileText(text, drafts, limited);
+      const fresh = compileText(text, drafts);
       compiled.set(key, fresh);
       return fresh;
     },
@@ -92,42 +92,39 @@ function schemaText(schema: unknown): string | null {
   }
 }
 
-function compileText(
-  text: string,
-  drafts: Record<"2020-12" | "07", Draft>,
-  limited: TimeLimit,
-): CompiledSchema {
+function compileText(text: string, drafts: Record<"2020-12" | "07", Draft>): CompiledSchema {
   try {
     const schema = JSON.parse(text) as boolean | Record<string, unknown>;
     const draft = drafts[draftOf(schema)];
     // A new instance each time, since ajv registers every inner `$id` for the schemas that follow.
     const validate = draft.meta.getSchema(draft.metaId);
     if (validate !== undefined && validate(schema) === false) return fromMetaErrors(validate.errors, schema);
-    const check = draft.create().compile(schema);
+    const check = compileWith(draft, schema);
     if ("$async" in check) return invalidSchema("$async is not supported");
-    const run = (value: unknown): SchemaCheck =>
-      check(value) ? { kind: "valid" } : { kind: "violations", errors: check.errors ?? [] };
-    return { kind: "compiled", check: guarded(run, mayExplode(text) ? limited : null) };
+    return { kind: "compiled", check: guarded(check) };
   } catch (error) {
     return invalidSchema(error instanceof Error ? error.message : String(error));
   }
 }
 
-function guarded(run: (value: unknown) => SchemaCheck, limited: TimeLimit | null) {
+/** With `u` a regular expression knows code points, and refuses needless escapes (`\\-`) that many patterns have. */
+function compileWith({ create }: Draft, schema: boolean | Record<string, unknown>) {
+  try {
+    return create({}).compile(schema);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return create({ unicodeRegExp: false }).compile(schema);
+  }
+}
+
+function guarded(check: ValidateFunction) {
   return (value: unknown): SchemaCheck => {
     try {
-      if (limited === null) return run(value);
-      const result = limited(() => run(value));
-      return result.kind === "done" ? result.value : invalidSchema("takes too long to check this answer");
+      return check(value) ? { kind: "valid" } : { kind: "violations", errors: check.errors ?? [] };
     } catch (error) {
       return invalidSchema(`cannot be checked: ${error instanceof Error ? error.message : String(error)}`);
     }
   };
-}
-
-/** What a check costs grows with schema and answer, and with references it may double at each level. */
-function mayExplode(text: string): boolean {
-  return text.length > 20_000 || /"(?:pattern|\$ref|\$dynamicRef|uniqueItems)/.test(text);
 }
 
 function draftOf(schema: boolean | Record<string, unknown>): "2020-12" | "07" {

@@ -1,7 +1,7 @@
 /** Runs claimed requests: each is processed, its outcome stored, and its place given to the next. */
 import type { Logger } from "pino";
+import type { AnswerChecker } from "../answer/answer-checker.ts";
 import { createLadderMemory } from "../answer/output-ladder.ts";
-import { createSchemaValidator } from "../answer/schema-validator.ts";
 import type { ClaimedRequest, RuntimeSettings } from "../database/queue.ts";
 import type { Providers } from "../providers/registry.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -22,6 +22,7 @@ export type Calls = {
 
 export type CallsOptions = {
   providers: Providers;
+  checker: AnswerChecker;
   writer: OutcomeWriter;
   inFlight: InFlight;
   /** In flight at once. */
@@ -35,8 +36,7 @@ export type CallsOptions = {
 };
 
 export function createCalls(options: CallsOptions): Calls {
-  const { providers, writer, inFlight, concurrency, onRoom, observer, tracing, logger } = options;
-  const validator = createSchemaValidator();
+  const { providers, checker, writer, inFlight, concurrency, onRoom, observer, tracing, logger } = options;
   const ladder = createLadderMemory();
   const running = new Set<Promise<void>>();
 
@@ -61,7 +61,7 @@ export function createCalls(options: CallsOptions): Calls {
     tell(() => observer?.started?.(request));
     return processRequest(request, signal, {
       providerFor: ({ model }) => trace.traced(providers.for(model)),
-      validator,
+      checker,
       ladder,
       settings: options.settings(),
     });

@@ -2,6 +2,7 @@
  * One request, from claim to outcome: ask the model, check the answer, and within the same claim mend what
  * a second question can mend. Knows nothing of the database: what to do about a failure is decided there.
  *
+ *   a schema that no answer can be checked against       -> failed, before a call is paid for
  *   ask -> answer fits                                   -> completed
  *       -> answer does not fit, re-asks left             -> ask again with its errors and its last answer only
  *       -> cut off by max_tokens where JSON was due      -> ask once more with a larger max_tokens
@@ -9,10 +10,10 @@
  *       -> anything else                                 -> failed, with the class of the error
  */
 import type { AnswerVerdict } from "../answer/answer.ts";
-import { checkAnswer } from "../answer/check-answer.ts";
+import type { AnswerChecker } from "../answer/answer-checker.ts";
 import type { LadderMemory } from "../answer/output-ladder.ts";
 import { isWorthReasking, reaskMessages } from "../answer/reask.ts";
-import { type SchemaValidator, schemaHash } from "../answer/schema-validator.ts";
+import { schemaHash } from "../answer/schema-validator.ts";
 import type { ClaimedRequest, FailedOutcome, RequestOutcome, RuntimeSettings } from "../database/queue.ts";
 import type { Provider, ProviderOutcome } from "../providers/provider.ts";
 import {
@@ -27,7 +28,7 @@ import {
 
 export type ProcessDependencies = {
   providerFor: (request: ClaimedRequest) => Provider;
-  validator: SchemaValidator;
+  checker: AnswerChecker;
   ladder: LadderMemory;
   settings: RuntimeSettings;
 };
@@ -52,13 +53,18 @@ export async function processRequest(
   const turn = beginTurn(request, dependencies.ladder);
   let askedAt = new Date();
   try {
+    const fault = await dependencies.checker.faultOf(schemasOf(request));
+    if (fault !== null) {
+      const message = `${fault.field} cannot be used: ${fault.message}`;
+      return failedOutcome(turn, { errorClass: "bad_request", message });
+    }
     const provider = dependencies.providerFor(request);
     while (true) {
       askedAt = new Date();
       const outcome = await provider.call(questionOf(turn, signal, dependencies.settings));
       const next = signal.aborted
-        ? afterAbort(turn, outcome, signal.reason as AbortReason, dependencies)
-        : afterCall(turn, outcome, dependencies);
+        ? await afterAbort(turn, outcome, signal.reason as AbortReason, dependencies)
+        : await afterCall(turn, outcome, dependencies);
       if (next !== "again") return next;
     }
   } catch (error) {
@@ -66,11 +72,11 @@ export async function processRequest(
   }
 }
 
-function afterCall(
+async function afterCall(
   turn: Turn,
   outcome: ProviderOutcome,
   dependencies: ProcessDependencies,
-): "again" | RequestOutcome {
+): Promise<"again" | RequestOutcome> {
   return outcome.kind === "error"
     ? afterError(turn, outcome, dependencies.ladder)
     : afterAnswer(turn, outcome, dependencies);
@@ -95,19 +101,14 @@ function afterError(turn: Turn, error: ProviderError, ladder: LadderMemory): "ag
   return failedOutcome(turn, { errorClass, message, retryAfterMs });
 }
 
-function afterAnswer(
+async function afterAnswer(
   turn: Turn,
   answer: Answer,
-  { validator, settings }: ProcessDependencies,
-): "again" | RequestOutcome {
+  { checker, settings }: ProcessDependencies,
+): Promise<"again" | RequestOutcome> {
   const { request } = turn;
-  const verdict = checkAnswer({
-    text: answer.text,
-    toolCalls: answer.toolCalls,
-    responseSchema: request.responseSchema,
-    toolsOffered: request.tools,
-    validator,
-  });
+  const { text, toolCalls } = answer;
+  const verdict = await checker.check({ text, toolCalls, ...schemasOf(request) });
   if (answer.finishReason === "length" && isCutOff(verdict)) return afterTruncation(turn, answer, verdict);
   if (verdict.kind !== "invalid") {
     recordCall(turn, "answered", answer, null);
@@ -154,22 +155,26 @@ function afterTruncation(turn: Turn, answer: Answer, verdict: AnswerVerdict): "a
   return "again";
 }
 
-function afterAbort(
+async function afterAbort(
   turn: Turn,
   outcome: ProviderOutcome,
   reason: AbortReason,
   dependencies: ProcessDependencies,
-): ProcessResult {
+): Promise<ProcessResult> {
   if (reason === "deadline") {
     recordCall(turn, "deadline", outcome, "aborted at the deadline");
     return failedOutcome(turn, { errorClass: "deadline", message: "The deadline passed during the call" });
   }
   // The answer won the race against the shutdown: it is paid for.
   if (reason === "shutdown" && outcome.kind === "answer") {
-    const result = afterAnswer(turn, outcome, dependencies);
+    const result = await afterAnswer(turn, outcome, dependencies);
     if (result !== "again") return result;
   }
   return { kind: "dropped", reason };
+}
+
+function schemasOf({ responseSchema, tools }: ClaimedRequest) {
+  return { responseSchema, toolsOffered: tools };
 }
 
 function afterException(turn: Turn, error: unknown, startedAt: Date): FailedOutcome {

@@ -1,12 +1,14 @@
 /** What an orchestrator is given and what it tells. */
 import type { Pool } from "pg";
 import type { Logger } from "pino";
+import type { AnswerChecker } from "../answer/answer-checker.ts";
 import type { AppliedOutcome, ClaimedRequest, RequestOutcome } from "../database/queue.ts";
 import type { Providers } from "../providers/registry.ts";
 
 export type OrchestratorOptions = {
   pool: Pool;
   providers: Providers;
+  checker: AnswerChecker;
   logger: Logger;
   /** A direct connection for LISTEN; null: notifications are off, polling alone. */
   listenUrl: string | null;

@@ -1,11 +1,10 @@
 /**
  * What a message of the queue `llm_results` means: `{"request_id", "response"}` or `{"request_id", "error",
- * "error_type"}`, sent by a worker outside of llmq. Its answer goes through the same check as a model's. Pure.
+ * "error_type"}`, sent by a worker outside of llmq. Its answer goes through the same check as a model's.
  */
 
 import type { AnswerVerdict } from "../answer/answer.ts";
-import { checkAnswer } from "../answer/check-answer.ts";
-import type { SchemaValidator } from "../answer/schema-validator.ts";
+import type { AnswerChecker } from "../answer/answer-checker.ts";
 import type { ChatTool } from "../providers/provider.ts";
 
 export type ExternalResult = {
@@ -45,7 +44,10 @@ const ERROR_TYPES = new Map([
   ["bad_request", "bad_request"],
 ]);
 
-export function readExternalResult(result: ExternalResult, validator: SchemaValidator): Settlement {
+export async function readExternalResult(
+  result: ExternalResult,
+  checker: AnswerChecker,
+): Promise<Settlement> {
   const { message } = result;
   if (!isObject(message)) return setAside("the message is not a JSON object");
   if (result.requestId === null) return setAside(whyUnknown(message.request_id));
@@ -53,16 +55,15 @@ export function readExternalResult(result: ExternalResult, validator: SchemaVali
   const error = errorTextOf(message.error);
   if (error !== null) return failedByWorker(message, error, response);
   if (response === null) return setAside("the message has neither response nor error");
-  return checked(result, response, validator);
+  return await checked(result, response, checker);
 }
 
-function checked(result: ExternalResult, text: string, validator: SchemaValidator): Settlement {
-  const verdict = checkAnswer({
+async function checked(result: ExternalResult, text: string, checker: AnswerChecker): Promise<Settlement> {
+  const verdict = await checker.check({
     text,
     toolCalls: [],
     responseSchema: result.responseSchema,
     toolsOffered: result.tools ?? [],
-    validator,
   });
   switch (verdict.kind) {
     case "text":

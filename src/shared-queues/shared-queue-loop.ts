@@ -6,13 +6,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "pg";
 import type { Logger } from "pino";
-import type { SchemaValidator } from "../answer/schema-validator.ts";
+import type { AnswerChecker } from "../answer/answer-checker.ts";
 import { readExternalResult } from "./external-result.ts";
 import { createSharedQueueDatabase, type MessageOutcome, type SettledResult } from "./statements.ts";
 
 export type SharedQueueLoopOptions = {
   pool: Pool;
-  validator: SchemaValidator;
+  checker: AnswerChecker;
   logger: Logger;
   /** `SHARED_QUEUE_POLL_MS`. */
   pollIntervalMs?: number;
@@ -36,7 +36,7 @@ const EXTERNAL_RESULTS = "llm_results";
 const MAX_PAUSE_MS = 30_000;
 
 export function createSharedQueueLoop(options: SharedQueueLoopOptions): SharedQueueLoop {
-  const { pollIntervalMs = 1000, batchSize = 100, handlerTimeoutMs = 30_000, logger, validator } = options;
+  const { pollIntervalMs = 1000, batchSize = 100, handlerTimeoutMs = 30_000, logger, checker } = options;
   const database = createSharedQueueDatabase(options.pool, handlerTimeoutMs);
   const stopping = new AbortController();
   /** One task per queue: a slow handler holds up its own queue only. */
@@ -92,7 +92,9 @@ export function createSharedQueueLoop(options: SharedQueueLoopOptions): SharedQu
   async function settleBatch(): Promise<MessageOutcome[]> {
     if (unsettled.length === 0) {
       const results = await database.readExternalResults(batchSize);
-      unsettled = results.map((result) => ({ result, settlement: readExternalResult(result, validator) }));
+      unsettled = await Promise.all(
+        results.map(async (result) => ({ result, settlement: await readExternalResult(result, checker) })),
+      );
     }
     if (unsettled.length === 0) return [];
     const outcomes = await settle(unsettled);

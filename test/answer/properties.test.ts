@@ -5,7 +5,7 @@ import { findJsonError, scanJson } from "../../src/answer/json-position.ts";
 import { createSchemaValidator } from "../../src/answer/schema-validator.ts";
 import { toStorableText, toStorableValue } from "../../src/answer/storable.ts";
 
-const validator = createSchemaValidator({ checkTimeoutMs: 1_000 });
+const validator = createSchemaValidator();
 
 function check(text: string, responseSchema: unknown = null) {
   return checkAnswer({ text, toolCalls: [], responseSchema, toolsOffered: [], validator });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createSchemaValidator, schemaHash } from "../../src/answer/schema-validator.ts";
 import { describeViolations, MAX_VIOLATIONS } from "../../src/answer/violations.ts";
 
-const validator = createSchemaValidator({ checkTimeoutMs: 1_000 });
+const validator = createSchemaValidator();
 
 function check(schema: unknown, value: unknown) {
   const compiled = validator.compile(schema);
@@ -120,26 +120,13 @@ describe("checking", () => {
   });
 });
 
-describe("schemas that would take for ever", () => {
-  it("a pattern that backtracks without end is stopped", () => {
-    expect(check({ pattern: "^(a+)+$" }, `${"a".repeat(60)}!`)).toMatchObject({
-      kind: "invalid_schema",
-      message: "takes too long to check this answer",
-    });
-    expect(check({ pattern: "^(a+)+$" }, "aaa")).toEqual({ kind: "valid" });
-  });
+it("a reference to itself is reported", () => {
+  expect(check({ $ref: "#" }, 1)).toMatchObject({ kind: "invalid_schema" });
+  expect(check({ anyOf: [{ $ref: "#" }] }, 1)).toMatchObject({ kind: "invalid_schema" });
+});
 
-  it("references that double at every level are stopped", () => {
-    const $defs: Record<string, unknown> = { d0: { type: "string" } };
-    for (let level = 1; level <= 40; level++) {
-      const $ref = `#/$defs/d${level - 1}`;
-      $defs[`d${level}`] = { allOf: [{ $ref }, { $ref }] };
-    }
-    expect(check({ $defs, $ref: "#/$defs/d40" }, "x")).toMatchObject({ kind: "invalid_schema" });
-  });
-
-  it("a reference to itself is reported", () => {
-    expect(check({ $ref: "#" }, 1)).toMatchObject({ kind: "invalid_schema" });
-    expect(check({ anyOf: [{ $ref: "#" }] }, 1)).toMatchObject({ kind: "invalid_schema" });
-  });
+it("a pattern may have escapes that a strict reading refuses, and code points", () => {
+  expect(check({ pattern: "^[a-z]\\-[a-z]$" }, "a-b")).toEqual({ kind: "valid" });
+  expect(check({ pattern: "^[a-z]\\-[a-z]$" }, "a+b")).toHaveLength(1);
+  expect(check({ pattern: "^\\p{L}+$" }, "é")).toEqual({ kind: "valid" });
 });

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createAnswerChecker } from "../../src/answer/answer-checker.ts";
 import { createPool } from "../../src/database/pool.ts";
 import { createOrchestrator } from "../../src/orchestrator/orchestrator.ts";
 import { createProviders } from "../../src/providers/registry.ts";
@@ -90,6 +91,7 @@ describe.skipIf(pgbouncer === null)(
       const providers = createProviders({ env: {} });
       const orchestrator = createOrchestrator({
         pool,
+        checker: createAnswerChecker(),
         providers,
         logger,
         listenUrl: database.url,

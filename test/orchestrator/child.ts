@@ -1,5 +1,6 @@
 /** A program of its own with one orchestrator: answers one request, stops, and has nothing left to do. */
 import { pino } from "pino";
+import { createAnswerChecker } from "../../src/answer/answer-checker.ts";
 import { createPool } from "../../src/database/pool.ts";
 import { createOrchestrator } from "../../src/orchestrator/orchestrator.ts";
 import { createProviders } from "../../src/providers/registry.ts";
@@ -11,6 +12,7 @@ const providers = createProviders({ env: {} });
 const finished = Promise.withResolvers<void>();
 const orchestrator = createOrchestrator({
   pool,
+  checker: createAnswerChecker(),
   providers,
   logger,
   listenUrl: url,

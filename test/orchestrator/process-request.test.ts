@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { createAnswerChecker } from "../../src/answer/answer-checker.ts";
 import { createLadderMemory } from "../../src/answer/output-ladder.ts";
-import { createSchemaValidator } from "../../src/answer/schema-validator.ts";
 import type { ClaimedRequest, CompletedOutcome, RuntimeSettings } from "../../src/database/queue.ts";
 import { type AbortReason, processRequest } from "../../src/orchestrator/process-request.ts";
 import type {
@@ -34,7 +34,7 @@ const tool: ChatTool = {
     parameters: { type: "object", properties: { at: { type: "number" } }, required: ["at"] },
   },
 };
-const validator = createSchemaValidator();
+const checker = createAnswerChecker();
 
 type Answer = Extract<ProviderOutcome, { kind: "answer" }>;
 
@@ -104,7 +104,7 @@ function run(
 ) {
   return processRequest(request, more.signal ?? new AbortController().signal, {
     providerFor: () => provider,
-    validator,
+    checker,
     ladder: more.ladder ?? createLadderMemory(),
     settings,
   });
@@ -194,7 +194,7 @@ describe("an answer that does not fit", () => {
 
   test("is not asked for again when the schema itself is at fault", async () => {
     const { provider, asked } = scripted(answer('{"a": 1}'));
-    const request = claimed({ responseSchema: { type: "no such type" } });
+    const request = claimed({ responseSchema: { $ref: "#" } });
     expect(await run(request, provider)).toMatchObject({
       errorClass: "invalid",
       reasks: 0,
@@ -357,6 +357,26 @@ describe("the ladder of ways to ask for JSON", () => {
       "prompt",
     ]);
     expect(JSON.stringify(asked[3]?.messages[0])).toContain("JSON Schema");
+  });
+});
+
+describe("a schema that no answer could be checked against", () => {
+  const broken = { type: "object", properties: { a: { pattern: "(" } } };
+  test.each([
+    ["response_schema", { responseSchema: broken }],
+    ["response_schema", { responseSchema: { $ref: "#/$defs/missing" } }],
+    [
+      "tools[1].function.parameters",
+      { tools: [tool, { type: "function" as const, function: { name: "b", parameters: broken } }] },
+    ],
+  ])("fails the request before a call is paid for (%s)", async (field, given) => {
+    const { provider, asked } = scripted(answer("{}"));
+    const outcome = await run(claimed(given), provider);
+    expect(outcome).toMatchObject({ kind: "failed", errorClass: "bad_request", calls: [] });
+    expect((outcome as { errorMessage: string }).errorMessage).toMatch(
+      new RegExp(`^${field.replaceAll(/[[\]]/g, "\\$&")} cannot be used: `),
+    );
+    expect(asked).toEqual([]);
   });
 });
 

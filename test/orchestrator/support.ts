@@ -1,5 +1,6 @@
 /** Orchestrators under test: started with short intervals, observed, and stopped with their file. */
 import { pino } from "pino";
+import { createAnswerChecker } from "../../src/answer/answer-checker.ts";
 import { createPool } from "../../src/database/pool.ts";
 import type { ClaimedRequest } from "../../src/database/queue.ts";
 import { createOrchestrator, type OrchestratorOptions } from "../../src/orchestrator/orchestrator.ts";
@@ -35,6 +36,7 @@ export function orchestrators() {
       const started: ClaimedRequest[] = [];
       const orchestrator = createOrchestrator({
         pool,
+        checker: createAnswerChecker(),
         providers,
         logger,
         listenUrl: url,

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { createSchemaValidator } from "../../src/answer/schema-validator.ts";
+import { createAnswerChecker } from "../../src/answer/answer-checker.ts";
 import {
   createSharedQueueLoop,
   type SharedQueueLoop,
@@ -19,13 +19,13 @@ export function memoryLogger() {
 /** Loops of one file, stopped together. */
 export function loopFactory(database: () => TestDatabase) {
   const open: SharedQueueLoop[] = [];
-  const validator = createSchemaValidator();
+  const checker = createAnswerChecker();
   return {
     start(options: Partial<SharedQueueLoopOptions> = {}) {
       const { logger, lines } = memoryLogger();
       const loop = createSharedQueueLoop({
         pool: database().pool(),
-        validator,
+        checker,
         logger,
         pollIntervalMs: 10,
         ...options,

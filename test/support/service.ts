@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { createSchemaValidator } from "../../src/answer/schema-validator.ts";
+import { createAnswerChecker } from "../../src/answer/answer-checker.ts";
 import { createOrchestrator, type Orchestrator } from "../../src/orchestrator/orchestrator.ts";
 import { createProviders } from "../../src/providers/registry.ts";
 import { createSharedQueueLoop, type SharedQueueLoop } from "../../src/shared-queues/shared-queue-loop.ts";
@@ -18,6 +18,7 @@ export async function startService(): Promise<Service> {
   const pool = database.pool({ max: 4 });
   const orchestrator: Orchestrator = createOrchestrator({
     pool,
+    checker: createAnswerChecker(),
     providers: createProviders({ env: {} }),
     logger,
     listenUrl: null,
@@ -29,7 +30,7 @@ export async function startService(): Promise<Service> {
   });
   const sharedQueues: SharedQueueLoop = createSharedQueueLoop({
     pool,
-    validator: createSchemaValidator(),
+    checker: createAnswerChecker(),
     logger,
     pollIntervalMs: 10,
   });

@@ -1,0 +1,114 @@
+/**
+ * Checks answers so that neither a schema nor an answer can stop the process. Schemas come from applications and
+ * answers from models: a pattern may backtrack for ever, references may double at each level. What costs no more
+ * than schema times answer, and little of that, is checked at once; all else in a thread, with limits of time and
+ * memory. A schema that went over them twice is not tried again.
+ */
+import { hash } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { AnswerVerdict } from "./answer.ts";
+import {
+  type AnswerToCheck,
+  checkAnswer,
+  type SchemaFault,
+  type Schemas,
+  schemaFault,
+  uncheckable,
+} from "./check-answer.ts";
+import type { CheckTask } from "./check-worker.ts";
+import { createSchemaValidator } from "./schema-validator.ts";
+import { createWorkerPool } from "./worker-pool.ts";
+
+export type AnswerChecker = {
+  /** Why no answer could be checked against these; null: they can be used. Looked at once per content. */
+  faultOf(schemas: Schemas): Promise<SchemaFault | null>;
+  check(answer: Omit<AnswerToCheck, "validator">): Promise<AnswerVerdict>;
+};
+
+export type AnswerCheckerOptions = {
+  /** Of one check in a thread. */
+  limitMs?: number;
+  memoryMb?: number;
+};
+
+const THREADS = 2;
+const IDLE_MS = 30_000;
+const MAX_REMEMBERED = 500;
+const MAX_STRIKES = 2;
+const TOO_LONG = "takes too long to check";
+/** Characters; beyond it compiling alone is felt. */
+const MAX_INLINE_SCHEMA = 20_000;
+/** Characters of the schema times those of the answer: some milliseconds. */
+const MAX_INLINE_PRODUCT = 2e7;
+
+export function createAnswerChecker(options: AnswerCheckerOptions = {}): AnswerChecker {
+  const { limitMs = 1000, memoryMb = 256 } = options;
+  const validator = createSchemaValidator();
+  const looked = new LRUCache<string, { fault: SchemaFault | null }>({ max: MAX_REMEMBERED });
+  const strikes = new LRUCache<string, number>({ max: MAX_REMEMBERED });
+  const pool = createWorkerPool<CheckTask>({
+    file: workerFile(),
+    threads: THREADS,
+    limitMs,
+    memoryMb,
+    idleMs: IDLE_MS,
+  });
+
+  /** Null: over a limit, now or twice before. */
+  async function inThread<Answer>(key: string, task: CheckTask): Promise<Answer | null> {
+    const struck = strikes.get(key) ?? 0;
+    if (struck >= MAX_STRIKES) return null;
+    const answer = (await pool.run(task)) as Answer | null;
+    if (answer === null) strikes.set(key, struck + 1);
+    return answer;
+  }
+
+  return {
+    async faultOf(schemas) {
+      const text = textOf(schemas);
+      const key = hash("sha256", text);
+      const known = looked.get(key);
+      if (known !== undefined) return known.fault;
+      const task = { kind: "schemas", schemas: onlySchemas(schemas) } as const;
+      const found = isBounded(text)
+        ? { fault: schemaFault(schemas, validator) }
+        : await inThread<{ fault: SchemaFault | null }>(key, task);
+      if (found === null) return { field: "response_schema", message: TOO_LONG };
+      looked.set(key, found);
+      return found.fault;
+    },
+    async check(answer) {
+      const text = textOf(answer);
+      if (isBounded(text) && text.length * lengthOf(answer) <= MAX_INLINE_PRODUCT) {
+        return checkAnswer({ ...answer, validator });
+      }
+      const verdict = await inThread<AnswerVerdict>(hash("sha256", text), { kind: "answer", answer });
+      return verdict ?? uncheckable(answer.text, `${TOO_LONG} this answer`);
+    },
+  };
+}
+
+/** In a clone the sources run, in the package what was made of them. */
+function workerFile(): URL {
+  return new URL(
+    import.meta.url.endsWith(".ts") ? "./check-worker.ts" : "./check-worker.js",
+    import.meta.url,
+  );
+}
+
+/** That each part of the schema meets each part of the answer once at the most, without a search in it. */
+function isBounded(schemas: string): boolean {
+  return schemas.length <= MAX_INLINE_SCHEMA && !/"(?:pattern|\$ref|\$dynamicRef|uniqueItems)/.test(schemas);
+}
+
+function onlySchemas({ responseSchema, toolsOffered }: Schemas): Schemas {
+  return { responseSchema, toolsOffered };
+}
+
+function textOf({ responseSchema, toolsOffered }: Schemas): string {
+  return JSON.stringify([responseSchema, toolsOffered.map((tool) => tool.function.parameters)]);
+}
+
+function lengthOf({ text, toolCalls }: Omit<AnswerToCheck, "validator">): number {
+  return toolCalls.reduce((length, call) => length + call.rawArguments.length, text.length);
+}
