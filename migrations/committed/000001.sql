@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:dad7b8a31c41e315d58158fb58d57deb70d46dee
+--! Hash: sha1:e2b3c1e8eeaf71f4e9c27ebeb7a08ed61d1e4047
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -6006,7 +6006,11 @@ begin
     end;
     message_id := v_message.msg_id;
     read_count := v_message.read_ct;
-    message := v_message.message;
+    -- An answer that came as JSON instead of as text is what its text would be: drivers round long numbers.
+    message := case when jsonb_typeof(v_message.message -> 'response') not in ('string', 'null')
+      then jsonb_set(v_message.message, '{response}', to_jsonb((v_message.message -> 'response')::text))
+      else v_message.message
+    end;
     select u.id, u.claim_id into request_id, claim_id
     from (
       select q.id, null as claim_id from llmq.queue as q where q.id = v_wanted

@@ -31,7 +31,11 @@ begin
     end;
     message_id := v_message.msg_id;
     read_count := v_message.read_ct;
-    message := v_message.message;
+    -- An answer that came as JSON instead of as text is what its text would be: drivers round long numbers.
+    message := case when jsonb_typeof(v_message.message -> 'response') not in ('string', 'null')
+      then jsonb_set(v_message.message, '{response}', to_jsonb((v_message.message -> 'response')::text))
+      else v_message.message
+    end;
     select u.id, u.claim_id into request_id, claim_id
     from (
       select q.id, null as claim_id from llmq.queue as q where q.id = v_wanted

@@ -16,12 +16,14 @@ import {
   uncheckable,
 } from "./check-answer.ts";
 import type { CheckTask } from "./check-worker.ts";
+import { withExactIntegers } from "./exact-integers.ts";
 import { createSchemaValidator } from "./schema-validator.ts";
 import { createWorkerPool } from "./worker-pool.ts";
 
 export type AnswerChecker = {
   /** Why no answer could be checked against these; null: they can be used. Looked at once per content. */
   faultOf(schemas: Schemas): Promise<SchemaFault | null>;
+  /** `parsedResponse` is for `JSON.stringify`: integers beyond 2^53 are in it as they were written. */
   check(answer: Omit<AnswerToCheck, "validator">): Promise<AnswerVerdict>;
 };
 
@@ -79,11 +81,14 @@ export function createAnswerChecker(options: AnswerCheckerOptions = {}): AnswerC
     },
     async check(answer) {
       const text = textOf(answer);
-      if (isBounded(text) && text.length * lengthOf(answer) <= MAX_INLINE_PRODUCT) {
-        return checkAnswer({ ...answer, validator });
-      }
-      const verdict = await inThread<AnswerVerdict>(hash("sha256", text), { kind: "answer", answer });
-      return verdict ?? uncheckable(answer.text, `${TOO_LONG} this answer`);
+      const source = sourceOf(answer);
+      const verdict =
+        isBounded(text) && text.length * source.length <= MAX_INLINE_PRODUCT
+          ? checkAnswer({ ...answer, validator })
+          : await inThread<AnswerVerdict>(hash("sha256", text), { kind: "answer", answer });
+      if (verdict === null) return uncheckable(answer.text, `${TOO_LONG} this answer`);
+      if (verdict.kind === "text") return verdict;
+      return { ...verdict, parsedResponse: withExactIntegers(verdict.parsedResponse, source) };
     },
   };
 }
@@ -109,6 +114,7 @@ function textOf({ responseSchema, toolsOffered }: Schemas): string {
   return JSON.stringify([responseSchema, toolsOffered.map((tool) => tool.function.parameters)]);
 }
 
-function lengthOf({ text, toolCalls }: Omit<AnswerToCheck, "validator">): number {
-  return toolCalls.reduce((length, call) => length + call.rawArguments.length, text.length);
+/** What the parsed response is read from. */
+function sourceOf({ text, toolCalls }: Omit<AnswerToCheck, "validator">): string {
+  return toolCalls.length === 0 ? text : toolCalls.map((call) => call.rawArguments).join("\n");
 }

@@ -51,7 +51,8 @@ export async function readExternalResult(
   const { message } = result;
   if (!isObject(message)) return setAside("the message is not a JSON object");
   if (result.requestId === null) return setAside(whyUnknown(message.request_id));
-  const response = textOf(message.response);
+  // The database hands over as text what came as JSON.
+  const response = typeof message.response === "string" ? message.response : null;
   const error = errorTextOf(message.error);
   if (error !== null) return failedByWorker(message, error, response);
   if (response === null) return setAside("the message has neither response nor error");
@@ -98,16 +99,10 @@ function failedByWorker(
   return { kind: "failed", errorType, errorMessage, callOutcome, response, verdict: null };
 }
 
-/** An answer that came as JSON instead of as text is what its text would be. */
-function textOf(response: unknown): string | null {
-  if (response === null || response === undefined) return null;
-  return typeof response === "string" ? response : JSON.stringify(response);
-}
-
 function errorTextOf(error: unknown): string | null {
   if (error === null || error === undefined || error === false) return null;
   if (isObject(error) && typeof error.message === "string") return error.message;
-  const text = textOf(error);
+  const text = typeof error === "string" ? error : JSON.stringify(error);
   return text === "" ? "the worker gave no reason" : text;
 }
 

@@ -93,7 +93,7 @@ describe.skipIf(!testServer().hasPgmq)("external results", () => {
     const city = { city: "Oslo", population: 700_000 };
     expect(await answer(await submit(schema), { response: city })).toMatchObject({
       status: "completed",
-      response: JSON.stringify(city),
+      response: '{"city": "Oslo", "population": 700000}',
       parsed_response: city,
     });
     const tools = [{ type: "function", function: { name: "now", parameters: { type: "object" } } }];
@@ -186,6 +186,22 @@ describe.skipIf(!testServer().hasPgmq)("external results", () => {
     const [row] = await database.query("select response from llmq.llm_requests where id = $1", [done]);
     expect(row?.response).toBe("first");
     expect(await answer(open, { response: "after all" })).toMatchObject({ status: "completed" });
+  });
+
+  test("an answer that comes as JSON keeps its long integers", async () => {
+    const id = await submit({ type: "object" });
+    await database.query(
+      `select pgmq.send('llm_results', ('{"request_id": "${id}", "response": {"id": 1234567890123456789}}')::jsonb)`,
+    );
+    loops.start();
+    await eventually(async () => {
+      const [row] = await database.query(
+        "select response, parsed_response ->> 'id' as id from llmq.llm_requests where id = $1 and status = 'completed'",
+        [id],
+      );
+      expect(row).toEqual({ response: '{"id": 1234567890123456789}', id: "1234567890123456789" });
+      return true;
+    });
   });
 
   test.skipIf(!testServer().hasRoles)("the role llmq_worker is enough to run the loop", async () => {
