@@ -10,8 +10,8 @@ export type ProviderKey = "openai" | "anthropic" | "google";
 type Vendor = { apiKeyEnv: string /** simple, medium, complex */; models: [string, string, string] };
 
 /**
- * Generally available models of each vendor in November 2026, with a price in genai-prices; Google's best is
- * to be had as a preview or by an alias, and the alias outlives it. `llmq.configure_model` changes them.
+ * Models that the vendors' packages name in November 2026, with a price in genai-prices; of Google's best they name
+ * previews and an alias, and the alias outlives those. `llmq.configure_model` changes them.
  */
 const VENDORS: Record<ProviderKey, Vendor> = {
   openai: { apiKeyEnv: "OPENAI_API_KEY", models: ["gpt-5.4-nano", "gpt-5.4-mini", "gpt-5.4"] },

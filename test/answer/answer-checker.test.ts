@@ -66,8 +66,11 @@ describe("an answer whose check would take for ever", () => {
     const check = (text: string) => checker.check({ ...none, text, responseSchema: slow });
     expect(await check(slowAnswer)).toMatchObject(givenUp);
     expect(await check('{"a": "aaa"}')).toMatchObject({ kind: "parsed" });
+    const schemas = { responseSchema: slow, toolsOffered: [] };
+    expect(await checker.faultOf(schemas)).toBeNull();
     expect(await check(slowAnswer)).toMatchObject(givenUp);
     expect(await check('{"a": "aaa"}')).toMatchObject(givenUp);
+    expect(await checker.faultOf(schemas)).toMatchObject({ message: "takes too long to check" });
   });
 
   it("a hundred of them at once end, and the others among them are checked", async () => {
