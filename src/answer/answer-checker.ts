@@ -51,6 +51,7 @@ export function createAnswerChecker(options: AnswerCheckerOptions = {}): AnswerC
   const validator = createSchemaValidator();
   const looked = new LRUCache<string, { fault: SchemaFault | null }>({ max: MAX_REMEMBERED });
   const strikes = new LRUCache<string, number>({ max: MAX_REMEMBERED, ttl: FORGIVEN_MS });
+  const lastTurns = new Map<string, Promise<void>>();
   const pool = createWorkerPool<CheckTask>({
     file: workerFile(),
     threads: THREADS,
@@ -61,12 +62,23 @@ export function createAnswerChecker(options: AnswerCheckerOptions = {}): AnswerC
 
   const isOut = (key: string) => (strikes.get(key) ?? 0) >= MAX_STRIKES;
 
-  /** Null: over a limit, now or twice before. */
-  async function inThread<Answer>(key: string, task: CheckTask): Promise<Answer | null> {
-    if (isOut(key)) return null;
-    const answer = (await pool.run(task)) as Answer | null;
-    if (answer === null) strikes.set(key, (strikes.get(key) ?? 0) + 1);
-    return answer;
+  /** One after the other for one schema: it never has all threads. Null: over a limit, now or twice before. */
+  function inThread<Answer>(key: string, task: CheckTask): Promise<Answer | null> {
+    const turn = (lastTurns.get(key) ?? Promise.resolve()).then(async () => {
+      if (isOut(key)) return null;
+      const answer = (await pool.run(task)) as Answer | null;
+      if (answer === null) strikes.set(key, (strikes.get(key) ?? 0) + 1);
+      return answer;
+    });
+    const ended = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    lastTurns.set(key, ended);
+    void ended.then(() => {
+      if (lastTurns.get(key) === ended) lastTurns.delete(key);
+    });
+    return turn;
   }
 
   return {
