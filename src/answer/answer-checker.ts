@@ -6,6 +6,7 @@
  */
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { withExactIntegers } from "../exact-integers.ts";
 import type { AnswerVerdict } from "./answer.ts";
 import {
   type AnswerToCheck,
@@ -16,7 +17,6 @@ import {
   uncheckable,
 } from "./check-answer.ts";
 import type { CheckTask } from "./check-worker.ts";
-import { withExactIntegers } from "./exact-integers.ts";
 import { createSchemaValidator } from "./schema-validator.ts";
 import { createWorkerPool } from "./worker-pool.ts";
 

@@ -143,7 +143,8 @@ function saidIn(answer: Answer, verdict: InvalidVerdict): string {
 
 /** Twice the tokens, once, as far as the model goes: the answer was cut, not wrong. */
 function afterTruncation(turn: Turn, answer: Answer, verdict: AnswerVerdict): "again" | RequestOutcome {
-  const used = turn.settings.max_tokens ?? answer.facts.usage?.outputTokens ?? 1024;
+  const told = answer.facts.usage?.outputTokens ?? 0;
+  const used = turn.settings.max_tokens ?? (told > 0 ? told : 1024);
   const larger = Math.min(used * 2, turn.request.model.maxOutputTokens ?? Number.POSITIVE_INFINITY);
   recordCall(turn, "truncated", answer, "The answer was cut off by the token limit");
   const message = `The answer was cut off after ${used} tokens, before its JSON was complete`;

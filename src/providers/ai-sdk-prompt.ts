@@ -6,6 +6,7 @@ import type {
   LanguageModelV4Prompt,
   LanguageModelV4TextPart,
 } from "@ai-sdk/provider";
+import { withExactIntegers } from "../exact-integers.ts";
 import { parseJson } from "./error-body.ts";
 import type { ChatMessage, ChatPart, ChatTool } from "./provider.ts";
 
@@ -80,7 +81,7 @@ function toAssistantContent(message: ChatMessage) {
     type: "tool-call" as const,
     toolCallId: call.id,
     toolName: call.function.name,
-    input: parseJson(call.function.arguments) ?? {},
+    input: withExactIntegers(parseJson(call.function.arguments) ?? {}, call.function.arguments),
   }));
   return text === "" && calls.length > 0 ? calls : [{ type: "text" as const, text }, ...calls];
 }

@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { ChatTool, ProviderKind } from "../../src/providers/provider.ts";
+import { createProviders } from "../../src/providers/registry.ts";
 import {
   asAnswer,
   callOnce,
+  providerRequest,
   type RequestParts,
   startConstant,
   TEST_KEY,
@@ -149,6 +151,40 @@ describe.each(REAL_KINDS)("%s", (kind) => {
     const wire = JSON.stringify(sent.body);
     for (const part of ["be brief", "weather in Oslo?", "weather", "celsius"]) expect(wire).toContain(part);
     expect(wire.indexOf("c9")).toBeGreaterThan(-1);
+  });
+
+  test("the model sees its own long integers again, in full", async () => {
+    let wire = "";
+    const providers = createProviders({
+      env: { TEST_KEY },
+      fetch: async (_input, init) => {
+        wire = String(init?.body);
+        return Response.json(TEXT_BODY[kind]);
+      },
+    });
+    const request = providerRequest({
+      kind,
+      baseUrl: "http://example.invalid/v1",
+      tools: [WEATHER],
+      messages: [
+        { role: "user", content: "and there?" },
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [
+            {
+              id: "c9",
+              type: "function",
+              function: { name: "weather", arguments: '{"at": 1234567890123456789}' },
+            },
+          ],
+        },
+        { role: "tool", tool_call_id: "c9", content: "cold" },
+      ],
+    });
+    asAnswer(await providers.for(request.model).call(request));
+    await providers.close();
+    expect(wire).toContain("1234567890123456789");
   });
 
   test("an image in a data: URL is sent along", async () => {

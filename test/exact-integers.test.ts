@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { createAnswerChecker } from "../../src/answer/answer-checker.ts";
-import { withExactIntegers } from "../../src/answer/exact-integers.ts";
+import { createAnswerChecker } from "../src/answer/answer-checker.ts";
+import { withExactIntegers } from "../src/exact-integers.ts";
 
 const checker = createAnswerChecker();
 const none = { toolCalls: [], toolsOffered: [], responseSchema: true as unknown };
