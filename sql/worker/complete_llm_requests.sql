@@ -10,6 +10,9 @@ declare
   v_plain  boolean;
   v_done   uuid[];
 begin
+  if jsonb_typeof(answers) is distinct from 'array' then
+    raise exception using errcode = 'LQ001', message = 'answers must be an array of objects';
+  end if;
   -- As a rule every report can be used as it is: putting them together again costs as much as storing them.
   select array_agg(o.request_id order by o.place), count(distinct o.request_id) = count(*) and count(o.claim_id) = count(*)
   into v_ids, v_plain
@@ -30,4 +33,5 @@ end
 $$;
 comment on function llmq.complete_llm_requests(jsonb) is
 $$Stores the answers of a batch in one statement. applied is false for a request that this claim no longer holds: nothing was changed for it.
-answers: [{"request_id", "claim_id", "response", "parsed_response", "repairs", "finish_reason", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. Without its claim_id an answer changes nothing.$$;
+answers: [{"request_id", "claim_id", "response", "parsed_response", "repairs", "finish_reason", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. Without its claim_id an answer changes nothing.
+Errors: LQ001 no array.$$;

@@ -422,6 +422,9 @@ describe("a batch", () => {
     for (const failures of ["{}", '[{"error_class": "x"}]', "[{}]", "null"]) {
       expect(await codeOf(call(on, "fail_llm_requests", { failures }))).toBe("LQ001");
     }
+    for (const answers of ["{}", "null", "7"]) {
+      expect(await codeOf(call(on, "complete_llm_requests", { answers }))).toBe("LQ001");
+    }
   });
 });
 
