@@ -105,6 +105,7 @@
 --!include client/wait_for_llm_request.sql
 --!include client/result_channel.sql
 --!include triggers/insert_llm_request.sql
+--!include triggers/refuse_llm_request_change.sql
 
 -- What is limited, what is used, and why a request waits
 --!include views/lane_meters.sql

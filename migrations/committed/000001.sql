@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:c4aba0aa13c9dae763fd4eb53e789e8c7daba67a
+--! Hash: sha1:c1b5a0beaae5f613cdaed4063c7dd243086c58b1
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -1181,7 +1181,7 @@ where v.agent_id <> all ((select llmq.hidden_agents())::text[]);
 
 comment on view llmq.llm_requests is
 $$Every request, waiting, running or finished: what became of it?
-insert into llmq.llm_requests (agent_id, task_type, messages, ...) submits one. Newest first: order by id desc.$$;
+insert into llmq.llm_requests (agent_id, task_type, messages, ...) submits one; UPDATE and DELETE are refused (LQ007). Newest first: order by id desc.$$;
 comment on column llmq.llm_requests.status is 'pending, processing, completed, failed or cancelled.';
 comment on column llmq.llm_requests.published_at is 'When it was copied to the pgmq queue llm_requests; null without pgmq.';
 comment on column llmq.llm_requests.response is 'The model''s answer as it came.';
@@ -3128,6 +3128,28 @@ create trigger insert_llm_request
 instead of insert on llmq.llm_requests
 for each row execute function llmq.insert_llm_request();
 --! EndIncluded triggers/insert_llm_request.sql
+--! Included triggers/refuse_llm_request_change.sql
+-- An ORM that saves a changed row gets a way to go on, instead of Postgres's advice to write a trigger.
+create function llmq.refuse_llm_request_change() returns trigger
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using errcode = 'LQ007',
+    message = format('request %s cannot be %s', old.id, case tg_op when 'UPDATE' then 'updated' else 'deleted' end),
+    detail = format('It is %s. Rows of llmq.llm_requests change through functions alone.', old.status),
+    hint = case tg_op
+      when 'UPDATE' then 'llmq.cancel_llm_request() ends it, llmq.retry_llm_request() runs it again, llmq.mark_completed() and llmq.mark_failed() finish it for a worker. To ask something else, submit a new request.'
+      else 'llmq.cancel_llm_request() ends it; llmq.cleanup_llm_requests() removes what is older than the retention.'
+    end;
+end
+$$;
+comment on function llmq.refuse_llm_request_change() is 'Trigger: UPDATE and DELETE of llmq.llm_requests are refused (LQ007), with the function to call instead.';
+
+create trigger refuse_change
+instead of update or delete on llmq.llm_requests
+for each row execute function llmq.refuse_llm_request_change();
+--! EndIncluded triggers/refuse_llm_request_change.sql
 
 -- What is limited, what is used, and why a request waits
 --! Included views/lane_meters.sql

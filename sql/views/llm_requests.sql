@@ -30,7 +30,7 @@ where v.agent_id <> all ((select llmq.hidden_agents())::text[]);
 
 comment on view llmq.llm_requests is
 $$Every request, waiting, running or finished: what became of it?
-insert into llmq.llm_requests (agent_id, task_type, messages, ...) submits one. Newest first: order by id desc.$$;
+insert into llmq.llm_requests (agent_id, task_type, messages, ...) submits one; UPDATE and DELETE are refused (LQ007). Newest first: order by id desc.$$;
 comment on column llmq.llm_requests.status is 'pending, processing, completed, failed or cancelled.';
 comment on column llmq.llm_requests.published_at is 'When it was copied to the pgmq queue llm_requests; null without pgmq.';
 comment on column llmq.llm_requests.response is 'The model''s answer as it came.';

@@ -294,16 +294,23 @@ describe("INSERT into llmq.llm_requests", () => {
     expect(row?.status).toBe("pending");
   });
 
-  test("checks like submit, and rows cannot be updated or deleted", async () => {
-    expect(
-      await codeOf(
-        database.query(
-          "insert into llmq.llm_requests (agent_id, task_type, messages) values ('a', 't', '[]')",
-        ),
-      ),
-    ).toBe("LQ001");
-    expect(await codeOf(database.query("update llmq.llm_requests set priority = 1"))).not.toBe("no error");
-    expect(await codeOf(database.query("delete from llmq.llm_requests"))).not.toBe("no error");
+  test("checks like submit", async () => {
+    const insert = "insert into llmq.llm_requests (agent_id, task_type, messages) values ('a', 't', '[]')";
+    expect(await codeOf(database.query(insert))).toBe("LQ001");
+  });
+
+  test.each([
+    ["update llmq.llm_requests set priority = 1", /cannot be updated$/, /cancel_llm_request/],
+    ["delete from llmq.llm_requests", /cannot be deleted$/, /cleanup_llm_requests/],
+  ])("%s is refused, with what to call instead", async (statement, message, hint) => {
+    const id = await submit(on, { agent_id: "orm", task_type: "insert", messages: hello });
+    const error = await errorOf(database.query(`${statement} where id = '${id}'`));
+    expect(error).toMatchObject({
+      code: "LQ007",
+      message: expect.stringMatching(message),
+      hint: expect.stringMatching(hint),
+    });
+    expect(await callOne(on, "status_of", { request_id: id })).toBe("pending");
   });
 });
 
