@@ -171,6 +171,7 @@
 --!include internal/end_unfinished.sql
 --!include worker/take_cancellations.sql
 --!include worker/lost_claims.sql
+--!include worker/busy_claims.sql
 --!include client/cancel_llm_request.sql
 --!include client/retry_llm_request.sql
 --!include internal/check_tool_results.sql

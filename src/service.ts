@@ -1,5 +1,5 @@
 /**
- * One running llmq: the orchestrator (loop a), the shared queues (loop b) and the HTTP server, on one pool.
+ * One running llmq: the orchestrator (loop a), the shared queues (loop b) and the HTTP server.
  * Stopped in the reverse order of their making.
  */
 import type { Logger } from "pino";
@@ -20,6 +20,9 @@ import { createSharedQueueLoop } from "./shared-queues/shared-queue-loop.ts";
 
 const POOL_END_MS = 2_000;
 const FLUSH_MS = 2_000;
+const HEARTBEAT_LIMIT_MS = 5_000;
+/** One for each of the four queues that come with llmq. */
+const SHARED_POOL_SIZE = 4;
 /** A model that is configured meanwhile has its price so long later. */
 const PRICES_MS = 30_000;
 
@@ -51,6 +54,20 @@ export function createService(options: ServiceOptions): Service {
     applicationName: "llmq orchestrator",
     logger,
   });
+  const heartbeatPool = createPool({
+    connectionString: databaseUrl,
+    max: 1,
+    applicationName: "llmq heartbeat",
+    statementTimeoutMs: Math.min(config.heartbeatIntervalMs, HEARTBEAT_LIMIT_MS),
+    logger,
+  });
+  /** A handler may keep its connection for long: the loops must not wait for each other. */
+  const sharedPool = createPool({
+    connectionString: databaseUrl,
+    max: SHARED_POOL_SIZE,
+    applicationName: "llmq shared queues",
+    logger,
+  });
   const providers = createProviders({ env, logger });
   const checker = createAnswerChecker();
   const metrics = createMetrics({ readDatabase: () => readDatabaseMetrics(pool), version });
@@ -62,6 +79,7 @@ export function createService(options: ServiceOptions): Service {
   });
   const orchestrator = createOrchestrator({
     pool,
+    heartbeatPool,
     providers,
     checker,
     logger,
@@ -75,7 +93,7 @@ export function createService(options: ServiceOptions): Service {
     observer: dashboard === null ? metrics.observer : alsoNudging(metrics.observer, dashboard.nudge),
   });
   const sharedQueues = createSharedQueueLoop({
-    pool,
+    pool: sharedPool,
     checker,
     logger,
     pollIntervalMs: config.sharedPollIntervalMs,
@@ -116,6 +134,8 @@ export function createService(options: ServiceOptions): Service {
       // All may wait for somebody who is away; the process ends anyway.
       await Promise.all([
         within(POOL_END_MS, pool.end()),
+        within(POOL_END_MS, heartbeatPool.end()),
+        within(POOL_END_MS, sharedPool.end()),
         within(POOL_END_MS, dashboard?.close() ?? Promise.resolve()),
         within(FLUSH_MS, flushSpans()),
       ]);

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:c1b5a0beaae5f613cdaed4063c7dd243086c58b1
+--! Hash: sha1:eca638a0ffd102af6f79237b96326fa95bd1a35a
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -837,10 +837,12 @@ create table llmq.sweep_state (
   promoted_until  timestamptz not null default '-infinity',
   swept_at        timestamptz not null default '-infinity',
   released_after  text not null default '',
+  recover_from    timestamptz not null default '-infinity',
   constraint sweep_state_one_row check (only_one)
 ) with (fillfactor = 10, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);
 insert into llmq.sweep_state default values;
 comment on table llmq.sweep_state is 'Internal: progress of promotion, of the sweep and of the release of held requests.';
+comment on column llmq.sweep_state.recover_from is 'No worker is taken for lost before this: the server or everybody had stood still.';
 --! EndIncluded tables/lane_marks.sql
 --! Included tables/usage.sql
 -- The ledger of the limits: what limited models and providers used, row by row, so that "in the last minute"
@@ -4967,6 +4969,7 @@ create function llmq.complete_llm_requests(answers jsonb)
 returns table (request_id uuid, applied boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
 as $$
 declare
   v_ids    uuid[];
@@ -4998,7 +5001,7 @@ $$;
 comment on function llmq.complete_llm_requests(jsonb) is
 $$Stores the answers of a batch in one statement. applied is false for a request that this claim no longer holds: nothing was changed for it.
 answers: [{"request_id", "claim_id", "response", "parsed_response", "repairs", "finish_reason", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. Without its claim_id an answer changes nothing.
-Errors: LQ001 no array.$$;
+Errors: 55P03 another transaction held one of them for a second, nothing was stored: llmq.busy_claims() tells which; LQ001 no array.$$;
 --! EndIncluded worker/complete_llm_requests.sql
 --! Included worker/mark_completed.sql
 -- processing -> completed, for one request.
@@ -5402,6 +5405,7 @@ create function llmq.fail_llm_requests(failures jsonb)
 returns table (request_id uuid, applied boolean, status text, run_at timestamptz)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
 as $$
 #variable_conflict use_column
 begin
@@ -5417,7 +5421,7 @@ $$;
 comment on function llmq.fail_llm_requests(jsonb) is
 $$Reports a batch of failed calls in one statement. For each: status is pending (runs again at run_at) or failed; applied is false for a request that this claim no longer holds, nothing was changed for it.
 failures: [{"request_id", "claim_id", "error_class", "error_message", "retry_after_ms", "response", "parsed_response", "validation_errors", "repairs", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. error_class decides what follows: transient, exception, capacity, out_of_quota, configuration, too_long, invalid, refused, truncated, bad_request, deadline, lost.
-Errors: LQ001 no array, or an unknown error_class.$$;
+Errors: 55P03 another transaction held one of them for a second, nothing was stored: llmq.busy_claims() tells which; LQ001 no array, or an unknown error_class.$$;
 --! EndIncluded worker/fail_llm_requests.sql
 --! Included worker/mark_failed.sql
 -- processing -> failed, or -> pending when the kind of error is worth another try.
@@ -5608,6 +5612,24 @@ $$Which of these claims the worker holds no more: their requests ended, or run e
 worker_id: from llmq.register_worker().
 claim_ids: of the calls it is making.$$;
 --! EndIncluded worker/lost_claims.sql
+--! Included worker/busy_claims.sql
+-- After a report of a batch ended with lock_not_available: which of its rows are in somebody else's hands?
+create function llmq.busy_claims(claim_ids bigint[]) returns setof bigint
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  with mine as materialized (
+    select f.claim_id from llmq.in_flight as f where f.claim_id = any (claim_ids)
+  ),
+  free as materialized (
+    select f.claim_id from llmq.in_flight as f where f.claim_id = any (claim_ids) for update skip locked
+  )
+  select m.claim_id from mine as m where m.claim_id not in (select r.claim_id from free as r)
+$$;
+comment on function llmq.busy_claims(bigint[]) is
+$$Which of these claims are of requests that another transaction has locked (a cancellation that was not committed yet, say): their outcomes can be stored when it ends, those of the others at once. It waits for nobody.
+claim_ids: of outcomes that could not be stored.$$;
+--! EndIncluded worker/busy_claims.sql
 --! Included client/cancel_llm_request.sql
 -- pending or processing -> cancelled. A running call is aborted by its orchestrator.
 create function llmq.cancel_llm_request(request_id uuid, reason text = null) returns boolean
@@ -6635,6 +6657,9 @@ for each statement execute function llmq.release_route_holds();
 --! Included operator/recover_lost_llm_requests.sql
 -- processing -> pending: rows of workers whose heartbeat stopped, and rows whose worker is gone. The call
 -- may have been made and billed: the ledger says lost. The third crash on one request fails it.
+--
+-- A heartbeat is old by the time this statement came in: what waited here for a lock, or stood still with the server,
+-- has kept the heartbeats waiting as well.
 create function llmq.recover_lost_llm_requests(max_requests int = 1000) returns int
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -6649,7 +6674,7 @@ begin
   select array_agg(w.id) into v_dead
   from (
     select w.id from llmq.workers as w
-    where w.heartbeat_at < clock_timestamp() - w.lost_after
+    where w.heartbeat_at < statement_timestamp() - w.lost_after
     for update skip locked
   ) as w;
 
@@ -7055,23 +7080,36 @@ max_rows: the most for each lane and priority.$$;
 --! EndIncluded operator/sweep_llm_requests.sql
 --! Included operator/maintain.sql
 -- What must happen every second whoever does it: orchestrators all call this, one works.
+--
+-- When nobody did it for three seconds, the server or all orchestrators stood still, and every heartbeat is old: so
+-- workers have five seconds to say that they live before any is taken for lost.
 create function llmq.maintain() returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_swept_at     timestamptz;
+  v_recover_from timestamptz;
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('llmq.maintain', 0)) then
     return null;
   end if;
-  if (select s.swept_at from llmq.sweep_state as s) > clock_timestamp() - interval '900 milliseconds' then
+  select s.swept_at into v_swept_at from llmq.sweep_state as s;
+  if v_swept_at > clock_timestamp() - interval '900 milliseconds' then
     return null;
   end if;
   -- A claim whose transaction stays open holds this row: not a reason to leave lost requests where they are.
   update llmq.sweep_state as s
-  set swept_at = clock_timestamp()
-  where s.only_one = any (array(select w.only_one from llmq.sweep_state as w for update skip locked));
+  set swept_at = clock_timestamp(),
+    recover_from = case
+      when v_swept_at < clock_timestamp() - interval '3 seconds' and v_swept_at > '-infinity'
+      then clock_timestamp() + interval '5 seconds'
+      else s.recover_from
+    end
+  where s.only_one = any (array(select w.only_one from llmq.sweep_state as w for update skip locked))
+  returning s.recover_from into v_recover_from;
   return jsonb_build_object(
-    'recovered', llmq.recover_lost_llm_requests(),
+    'recovered', case when v_recover_from > clock_timestamp() then 0 else llmq.recover_lost_llm_requests() end,
     'expired', llmq.expire_llm_requests(),
     'fallen_back', llmq.fall_back_llm_requests(),
     'aged', llmq.age_llm_requests(),
@@ -8042,7 +8080,7 @@ declare
   v_worker constant text[] := array[
     'register_worker', 'heartbeat_worker', 'unregister_worker', 'claim_pending_llm_requests', 'mark_processing',
     'mark_completed', 'mark_failed', 'complete_llm_requests', 'fail_llm_requests', 'release_llm_requests',
-    'take_cancellations', 'lost_claims', 'arm_wake', 'disarm_wake', 'maintain', 'recover_lost_llm_requests', 'expire_llm_requests',
+    'take_cancellations', 'lost_claims', 'busy_claims', 'arm_wake', 'disarm_wake', 'maintain', 'recover_lost_llm_requests', 'expire_llm_requests',
     'sweep_llm_requests', 'cleanup_llm_requests', 'ensure_partitions', 'handle_shared_queue', 'read_external_results',
     'settle_external_results', 'import_prices', 'read_metrics', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'
   ];

@@ -1,21 +1,34 @@
 -- What must happen every second whoever does it: orchestrators all call this, one works.
+--
+-- When nobody did it for three seconds, the server or all orchestrators stood still, and every heartbeat is old: so
+-- workers have five seconds to say that they live before any is taken for lost.
 create function llmq.maintain() returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_swept_at     timestamptz;
+  v_recover_from timestamptz;
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('llmq.maintain', 0)) then
     return null;
   end if;
-  if (select s.swept_at from llmq.sweep_state as s) > clock_timestamp() - interval '900 milliseconds' then
+  select s.swept_at into v_swept_at from llmq.sweep_state as s;
+  if v_swept_at > clock_timestamp() - interval '900 milliseconds' then
     return null;
   end if;
   -- A claim whose transaction stays open holds this row: not a reason to leave lost requests where they are.
   update llmq.sweep_state as s
-  set swept_at = clock_timestamp()
-  where s.only_one = any (array(select w.only_one from llmq.sweep_state as w for update skip locked));
+  set swept_at = clock_timestamp(),
+    recover_from = case
+      when v_swept_at < clock_timestamp() - interval '3 seconds' and v_swept_at > '-infinity'
+      then clock_timestamp() + interval '5 seconds'
+      else s.recover_from
+    end
+  where s.only_one = any (array(select w.only_one from llmq.sweep_state as w for update skip locked))
+  returning s.recover_from into v_recover_from;
   return jsonb_build_object(
-    'recovered', llmq.recover_lost_llm_requests(),
+    'recovered', case when v_recover_from > clock_timestamp() then 0 else llmq.recover_lost_llm_requests() end,
     'expired', llmq.expire_llm_requests(),
     'fallen_back', llmq.fall_back_llm_requests(),
     'aged', llmq.age_llm_requests(),

@@ -1,5 +1,8 @@
 -- processing -> pending: rows of workers whose heartbeat stopped, and rows whose worker is gone. The call
 -- may have been made and billed: the ledger says lost. The third crash on one request fails it.
+--
+-- A heartbeat is old by the time this statement came in: what waited here for a lock, or stood still with the server,
+-- has kept the heartbeats waiting as well.
 create function llmq.recover_lost_llm_requests(max_requests int = 1000) returns int
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -14,7 +17,7 @@ begin
   select array_agg(w.id) into v_dead
   from (
     select w.id from llmq.workers as w
-    where w.heartbeat_at < clock_timestamp() - w.lost_after
+    where w.heartbeat_at < statement_timestamp() - w.lost_after
     for update skip locked
   ) as w;
 

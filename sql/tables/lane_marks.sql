@@ -20,7 +20,9 @@ create table llmq.sweep_state (
   promoted_until  timestamptz not null default '-infinity',
   swept_at        timestamptz not null default '-infinity',
   released_after  text not null default '',
+  recover_from    timestamptz not null default '-infinity',
   constraint sweep_state_one_row check (only_one)
 ) with (fillfactor = 10, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);
 insert into llmq.sweep_state default values;
 comment on table llmq.sweep_state is 'Internal: progress of promotion, of the sweep and of the release of held requests.';
+comment on column llmq.sweep_state.recover_from is 'No worker is taken for lost before this: the server or everybody had stood still.';

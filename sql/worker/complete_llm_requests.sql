@@ -3,6 +3,7 @@ create function llmq.complete_llm_requests(answers jsonb)
 returns table (request_id uuid, applied boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
 as $$
 declare
   v_ids    uuid[];
@@ -34,4 +35,4 @@ $$;
 comment on function llmq.complete_llm_requests(jsonb) is
 $$Stores the answers of a batch in one statement. applied is false for a request that this claim no longer holds: nothing was changed for it.
 answers: [{"request_id", "claim_id", "response", "parsed_response", "repairs", "finish_reason", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. Without its claim_id an answer changes nothing.
-Errors: LQ001 no array.$$;
+Errors: 55P03 another transaction held one of them for a second, nothing was stored: llmq.busy_claims() tells which; LQ001 no array.$$;

@@ -3,6 +3,7 @@ create function llmq.fail_llm_requests(failures jsonb)
 returns table (request_id uuid, applied boolean, status text, run_at timestamptz)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
 as $$
 #variable_conflict use_column
 begin
@@ -18,4 +19,4 @@ $$;
 comment on function llmq.fail_llm_requests(jsonb) is
 $$Reports a batch of failed calls in one statement. For each: status is pending (runs again at run_at) or failed; applied is false for a request that this claim no longer holds, nothing was changed for it.
 failures: [{"request_id", "claim_id", "error_class", "error_message", "retry_after_ms", "response", "parsed_response", "validation_errors", "repairs", "reasks", "calls": [ledger rows, as for llmq.mark_completed]}]. error_class decides what follows: transient, exception, capacity, out_of_quota, configuration, too_long, invalid, refused, truncated, bad_request, deadline, lost.
-Errors: LQ001 no array, or an unknown error_class.$$;
+Errors: 55P03 another transaction held one of them for a second, nothing was stored: llmq.busy_claims() tells which; LQ001 no array, or an unknown error_class.$$;

@@ -30,7 +30,8 @@ export type Maintenance = Record<
 >;
 
 export type QueueDatabase = ReturnType<typeof createQueueDatabase>;
-export function createQueueDatabase(pool: Pool) {
+/** `heartbeats` has a connection of its own, so that nothing else keeps a worker from saying that it lives. */
+export function createQueueDatabase(pool: Pool, heartbeats: Pool = pool) {
   return {
     async schemaVersion(): Promise<number> {
       const { rows } = await pool.query("select llmq.schema_version() as version");
@@ -56,7 +57,7 @@ export function createQueueDatabase(pool: Pool) {
     },
     /** False when the worker was given up: what it held runs elsewhere. */
     async heartbeat(workerId: string, info: object): Promise<boolean> {
-      const { rows } = await pool.query("select llmq.heartbeat_worker($1, $2) as alive", [
+      const { rows } = await heartbeats.query("select llmq.heartbeat_worker($1, $2) as alive", [
         workerId,
         JSON.stringify(info),
       ]);
@@ -96,6 +97,11 @@ export function createQueueDatabase(pool: Pool) {
         status: row.applied ? "completed" : null,
         runAt: null,
       }));
+    },
+    /** Claims whose rows somebody else's transaction holds at this moment. */
+    async busyClaims(claimIds: string[]): Promise<string[]> {
+      const { rows } = await pool.query("select llmq.busy_claims($1::bigint[]) as id", [claimIds]);
+      return rows.map((row) => row.id);
     },
     async fail(outcomes: FailedOutcome[]): Promise<AppliedOutcome[]> {
       const { rows } = await pool.query(

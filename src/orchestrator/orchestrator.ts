@@ -38,7 +38,7 @@ export class SchemaVersionError extends Error {
 /** Makes an orchestrator; nothing happens before `start()`. The pool and the providers stay the caller's to close. */
 export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const { logger } = options;
-  const database = createQueueDatabase(options.pool);
+  const database = createQueueDatabase(options.pool, options.heartbeatPool);
   const stopping = new AbortController();
   const hurrying = new AbortController();
   const parts = assemble(options, database, stopping.signal);

@@ -2,7 +2,8 @@
  * Stores outcomes in batches: what gathers while one batch is being written is the next batch, so that an
  * idle system writes at once and a busy one in hundreds. An outcome is never given up while the process
  * lives: the database being away delays it, and an outcome that the database refuses is reported as an
- * exception instead.
+ * exception instead. One that somebody's open transaction or a time limit holds up is set apart, so that it holds
+ * up no other, and is tried again and again.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -20,6 +21,8 @@ const MAX_BATCH = 500;
 const MAX_BATCH_LENGTH = 8_000_000;
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 2_000;
+/** What is set apart is tried again after this. */
+const PARKED_MS = 1_000;
 /** So often an error that may lie in the data is taken for one of the server. */
 const MAX_UNCLEAR = 4;
 
@@ -40,24 +43,48 @@ type Entry = {
 };
 
 export function createOutcomeWriter(
-  database: Pick<QueueDatabase, "complete" | "fail">,
+  database: Pick<QueueDatabase, "complete" | "fail" | "busyClaims">,
   logger: Logger,
 ): OutcomeWriter {
-  const waiting: Entry[] = [];
+  const queues: Record<RequestOutcome["kind"], Entry[]> = { completed: [], failed: [] };
   const unsettled = new Set<Entry>();
-  let running = false;
+  const running = new Set<RequestOutcome["kind"]>();
   const abandoned = new AbortController();
 
-  async function run(): Promise<void> {
-    running = true;
-    while (waiting.length > 0) {
-      const batch = waiting.splice(0, batchLength(waiting));
-      await Promise.all([
-        store(batch.filter((entry) => entry.outcome.kind === "completed")),
-        store(batch.filter((entry) => entry.outcome.kind === "failed")),
-      ]);
+  /** Answers and failures apart: what holds up the one need not hold up the other. */
+  async function run(kind: RequestOutcome["kind"]): Promise<void> {
+    const waiting = queues[kind];
+    running.add(kind);
+    while (waiting.length > 0) await store(waiting.splice(0, batchLength(waiting)));
+    running.delete(kind);
+  }
+
+  function enqueue(entries: Entry[]): void {
+    for (const entry of entries) queues[entry.outcome.kind].push(entry);
+    for (const kind of ["completed", "failed"] as const) {
+      if (queues[kind].length > 0 && !running.has(kind)) void run(kind);
     }
-    running = false;
+  }
+
+  /** Tries them again in a while, behind what came meanwhile. */
+  function park(entries: Entry[], error: unknown): void {
+    logger.warn({ err: error, outcomes: entries.length }, "outcomes are held up, will try again");
+    void sleep(PARKED_MS, undefined, { signal: abandoned.signal })
+      .catch(() => undefined)
+      .then(() => enqueue(entries));
+  }
+
+  /** Sets those apart whose rows somebody else holds; all of them when it is none of their rows. */
+  async function passBlocked(entries: Entry[], error: unknown): Promise<void> {
+    const claims = entries.map((entry) => entry.outcome.claimId);
+    const busy = new Set(await unlessAbandoned(database.busyClaims(claims).catch(() => [])));
+    const free = entries.filter((entry) => !busy.has(entry.outcome.claimId));
+    if (busy.size === 0 || free.length === 0) return park(entries, error);
+    park(
+      entries.filter((entry) => busy.has(entry.outcome.claimId)),
+      error,
+    );
+    return store(free);
   }
 
   async function store(entries: Entry[]): Promise<void> {
@@ -71,7 +98,9 @@ export function createOutcomeWriter(
         return;
       } catch (error) {
         const kind = storageErrorKind(error);
-        if (kind === "unclear") unclear += 1;
+        if (kind === "blocked") return passBlocked(entries, error);
+        if (kind === "slow" && entries.length === 1) return park(entries, error);
+        if (kind === "unclear" || kind === "slow") unclear += 1;
         if (kind === "refused" || unclear >= MAX_UNCLEAR) return isolate(entries, error);
         const fields = { err: error, outcomes: entries.length, retryMs };
         logger.warn(fields, "could not store outcomes, trying again");
@@ -127,9 +156,8 @@ export function createOutcomeWriter(
     write(outcome) {
       return new Promise((resolve) => {
         const entry = { outcome, settle: resolve };
-        waiting.push(entry);
         unsettled.add(entry);
-        if (!running) void run();
+        enqueue([entry]);
       });
     },
     get pending() {

@@ -3,9 +3,11 @@
 /**
  * - `away`: the server or the way to it; the same outcomes will do later.
  * - `refused`: the data; they never will.
- * - `unclear`: it may be either, so it is tried a few times.
+ * - `blocked`: somebody else's transaction holds what it needs; what it does not hold can be stored.
+ * - `slow`: a time limit; fewer at once may do, and a lone one will when what holds it up is over.
+ * - `unclear`: it may be the data or the server, so it is tried a few times.
  */
-export type StorageErrorKind = "away" | "refused" | "unclear";
+export type StorageErrorKind = "away" | "refused" | "blocked" | "slow" | "unclear";
 
 /** Data exceptions, constraints, program limits, llmq's own checks, and what triggers raise. */
 const REFUSED = /^(22|23|54|LQ|P0)/;
@@ -19,8 +21,9 @@ export function storageErrorKind(error: unknown): StorageErrorKind {
   if (error instanceof RangeError || error instanceof TypeError) return "refused";
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (REFUSED.test(code)) return "refused";
+  if (code === "55P03") return "blocked";
   // Time limits of node-postgres have no code; those of sockets are words, such as ECONNREFUSED.
-  if (code === "57014" || /read timeout/i.test(String(error))) return "unclear";
+  if (code === "57014" || /read timeout/i.test(String(error))) return "slow";
   if (AWAY.test(code) || !/^[0-9A-Z]{5}$/.test(code)) return "away";
   return "unclear";
 }

@@ -7,6 +7,8 @@ import type { Providers } from "../providers/registry.ts";
 
 export type OrchestratorOptions = {
   pool: Pool;
+  /** For heartbeats alone, with a time limit well under theirs; default: `pool`. */
+  heartbeatPool?: Pool;
   providers: Providers;
   checker: AnswerChecker;
   logger: Logger;

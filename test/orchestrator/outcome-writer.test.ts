@@ -28,7 +28,7 @@ function fakeDatabase(refuse: (outcomes: (CompletedOutcome | FailedOutcome)[]) =
     if (error !== null) throw error;
     return outcomes.map(({ requestId, kind }) => ({ requestId, applied: true, status: kind, runAt: null }));
   };
-  return { batches, complete: store, fail: store };
+  return { batches, complete: store, fail: store, busyClaims: async () => [] as string[] };
 }
 
 describe("the writer", () => {
@@ -90,7 +90,11 @@ describe("the writer", () => {
   );
 
   test("settles what is left with null when it is abandoned, also behind a query that hangs", async () => {
-    const hanging = { complete: () => new Promise<never>(() => undefined), fail: async () => [] };
+    const hanging = {
+      complete: () => new Promise<never>(() => undefined),
+      fail: async () => [],
+      busyClaims: async () => [],
+    };
     const writer = createOutcomeWriter(hanging, memoryLogger().logger);
     const writes = [1, 2, 3].map((number) => writer.write(answer(number)));
     expect(writer.claimIds()).toEqual(["1", "2", "3"]);
@@ -109,8 +113,9 @@ test.each([
   [sqlError("53300"), "away"],
   [sqlError("25006"), "away"],
   [new Error("Connection terminated unexpectedly"), "away"],
-  [new Error("Query read timeout"), "unclear"],
-  [sqlError("57014"), "unclear"],
+  [new Error("Query read timeout"), "slow"],
+  [sqlError("57014"), "slow"],
+  [sqlError("55P03"), "blocked"],
   [sqlError("42P01"), "unclear"],
 ] as const)("%s is %s", (error, kind) => {
   expect(storageErrorKind(error)).toBe(kind);
