@@ -31,6 +31,24 @@ afterEach(async () => {
 
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000).toISOString();
 
+test("a cancellation in a transaction that stays open holds up its own request alone", async () => {
+  const { orchestrator } = await running.start({ url: database.url, poolSize: 5 });
+  const ids = await Promise.all(Array.from({ length: 10 }, () => submit(database, { model: "hangs" })));
+  await eventually(() => server.calls.length === 10);
+  const app = await database.connect();
+  await app.query("begin");
+  await app.query("select llmq.cancel_llm_request($1)", [ids[0]]);
+  for (const call of server.calls) call.answer("yes");
+  await eventually(() => orchestrator.stats().unstored === 1);
+  const later = await submit(database, { model: "hangs" });
+  await eventually(() => server.calls.length === 11);
+  server.calls[10]?.answer("yes");
+  await untilStatus(database, later, "completed");
+  await app.query("rollback");
+  for (const id of ids) await untilStatus(database, id, "completed");
+  await expectConsistent(database, 11);
+});
+
 describe("cancelling in SQL", () => {
   test.each([
     { name: "by a notification", pollIntervalMs: 60_000, notify: true },

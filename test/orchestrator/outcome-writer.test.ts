@@ -89,6 +89,25 @@ describe("the writer", () => {
     },
   );
 
+  test.each(["55P03", "57014"])(
+    "one outcome that is held up (%s) holds up no other, and is stored as it is when it can be",
+    async (code) => {
+      let held = true;
+      const one = (outcome: CompletedOutcome | FailedOutcome) => outcome.response === "answer 2";
+      const database = fakeDatabase((outcomes) => (held && outcomes.some(one) ? sqlError(code) : null));
+      const busyClaims = async (claims: string[]) => claims.filter((claim) => claim === "2");
+      const writer = createOutcomeWriter({ ...database, busyClaims }, memoryLogger().logger);
+      const [first, blocked, third] = [1, 2, 3].map((number) => writer.write(answer(number)));
+      expect(await first).toMatchObject({ status: "completed" });
+      expect(await third).toMatchObject({ status: "completed" });
+      expect(writer.claimIds()).toEqual(["2"]);
+      expect(await writer.write(answer(4))).toMatchObject({ status: "completed" });
+      held = false;
+      expect(await blocked).toMatchObject({ status: "completed" });
+      expect(writer.pending).toBe(0);
+    },
+  );
+
   test("settles what is left with null when it is abandoned, also behind a query that hangs", async () => {
     const hanging = {
       complete: () => new Promise<never>(() => undefined),

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   call,
   callOne,
@@ -180,6 +181,65 @@ test("a cancelled call is told to its worker, once", async () => {
     { request_id: id, claim_id: held?.claim_id },
   ]);
   expect(await call(on, "take_cancellations", { worker_id: worker })).toEqual([]);
+});
+
+test("after a standstill everybody has five seconds to say that he lives", async () => {
+  const worker = await register();
+  const id = await submit(on);
+  await claim(on, { worker_id: worker });
+  const maintain = async (sweptAt: string) => {
+    await database.query(`update llmq.sweep_state set swept_at = clock_timestamp() - interval '${sweptAt}'`);
+    return (await callOne<{ recovered: number }>(on, "maintain")).recovered;
+  };
+  await die(worker);
+  expect(await maintain("10 seconds")).toBe(0);
+  expect(await maintain("1 second")).toBe(0);
+  await callOne(on, "heartbeat_worker", { worker_id: worker });
+  await database.query("update llmq.sweep_state set recover_from = clock_timestamp()");
+  expect(await maintain("1 second")).toBe(0);
+  await die(worker);
+  expect(await maintain("1 second")).toBe(1);
+  expect(await read(on, id)).toMatchObject({ status: "pending", crashes: 1 });
+});
+
+test("a worker whose heartbeats wait behind a lock is not lost", async () => {
+  const worker = await register();
+  await submit(on);
+  await claim(on, { worker_id: worker });
+  await database.query("update llmq.workers set lost_after = '1 second', heartbeat_at = clock_timestamp()");
+  const [locker, recoverer] = [await database.connect(), await database.connect()];
+  await locker.query("begin; lock table llmq.workers in access exclusive mode");
+  const recovered = callOne<number>(recoverer, "recover_lost_llm_requests");
+  await eventually(async () => {
+    const waiting = await database.query(
+      "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%recover_lost%'",
+    );
+    return waiting.length > 0;
+  });
+  await locker.query("select pg_sleep(1.5); commit");
+  expect(await recovered).toBe(0);
+});
+
+test("a claim whose row is locked is busy, the others are not", async () => {
+  const worker = await register();
+  for (let index = 0; index < 2; index += 1) await submit(on);
+  const [held, free] = await claim(on, { worker_id: worker, max_requests: 2 });
+  const locker = await database.connect();
+  await locker.query("begin");
+  await locker.query("select llmq.cancel_llm_request($1)", [held?.id]);
+  const answers = [held, free].map((one) => ({
+    request_id: one?.id,
+    claim_id: one?.claim_id,
+    response: "yes",
+  }));
+  expect(await codeOf(call(on, "complete_llm_requests", { answers }))).toBe("55P03");
+  const busy = await call(on, "busy_claims", { claim_ids: [held?.claim_id, free?.claim_id] });
+  expect(busy.map((row) => row.busy_claims)).toEqual([held?.claim_id]);
+  await locker.query("rollback");
+  expect(await call(on, "complete_llm_requests", { answers })).toMatchObject([
+    { applied: true },
+    { applied: true },
+  ]);
 });
 
 test("a worker can ask which of its claims it holds no more", async () => {
