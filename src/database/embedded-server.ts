@@ -85,16 +85,22 @@ export async function startServer(binaries: Binaries, data: string, account: Acc
   return { kind: "failed" as const, reason: `${output}${tail}`.trim() };
 }
 
-/** Fast shutdown: open transactions are rolled back, everything is written, then it ends. */
+const STOP_MS = 60_000;
+
+/**
+ * Fast shutdown: open transactions are rolled back, everything is written, then it ends. By process number:
+ * `pg_ctl stop` follows `postmaster.pid`, which is that of the next server when another process starts one.
+ */
 export async function stopServer(binaries: Binaries, data: string, account: Account): Promise<void> {
   const postmaster = await readPostmaster(data);
   if (!postmaster) return;
   const program = join(binaries.directory, "bin", "pg_ctl");
-  const stop = (mode: string) =>
-    run(program, ["stop", "--silent", "--wait", "--timeout=60", "-m", mode, "-D", data], account);
-  if ((await stop("fast")).code !== 0 && (await readPostmaster(data))) await stop("immediate");
-  // pg_ctl is content when postmaster.pid is gone; the process ends a moment later.
-  for (let waited = 0; waited < 200 && isAlive(postmaster.pid); waited++) await sleep(10);
+  for (const signal of ["INT", "QUIT"]) {
+    await run(program, ["kill", signal, String(postmaster.pid)], account);
+    const deadline = performance.now() + STOP_MS;
+    while (isAlive(postmaster.pid) && performance.now() < deadline) await sleep(10);
+    if (!isAlive(postmaster.pid)) return;
+  }
 }
 
 /** The wanted port, or else any free one, on 127.0.0.1. */
