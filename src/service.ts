@@ -116,7 +116,28 @@ export function createService(options: ServiceOptions): Service {
           dashboard,
           logger,
         });
+  const hurrying = new AbortController();
   let httpUrl: string | null = null;
+
+  async function stop(graceMs: number): Promise<void> {
+    if (graceMs === 0) hurrying.abort();
+    await Promise.all([
+      orchestrator.stop(graceMs),
+      // A handler that is still at work then is rolled back: its messages are read again.
+      within(graceMs, sharedQueues.stop(), hurrying.signal),
+      within(graceMs, prices.stop(), hurrying.signal),
+    ]);
+    await providers.close();
+    await http?.stop();
+    // All may wait for somebody who is away; the process ends anyway.
+    await Promise.all([
+      within(POOL_END_MS, pool.end()),
+      within(POOL_END_MS, heartbeatPool.end()),
+      within(POOL_END_MS, sharedPool.end()),
+      within(POOL_END_MS, dashboard?.close() ?? Promise.resolve()),
+      within(FLUSH_MS, flushSpans()),
+    ]);
+  }
 
   return {
     async start() {
@@ -125,21 +146,15 @@ export function createService(options: ServiceOptions): Service {
       await orchestrator.start();
       sharedQueues.start();
       prices.start();
-      httpUrl = (await http?.start()) ?? null;
+      try {
+        httpUrl = (await http?.start()) ?? null;
+      } catch (error) {
+        // Its port is taken: what was claimed meanwhile goes back, and the worker signs off.
+        await stop(0);
+        throw error;
+      }
     },
-    async stop(graceMs) {
-      await Promise.all([orchestrator.stop(graceMs), sharedQueues.stop(), prices.stop()]);
-      await providers.close();
-      await http?.stop();
-      // All may wait for somebody who is away; the process ends anyway.
-      await Promise.all([
-        within(POOL_END_MS, pool.end()),
-        within(POOL_END_MS, heartbeatPool.end()),
-        within(POOL_END_MS, sharedPool.end()),
-        within(POOL_END_MS, dashboard?.close() ?? Promise.resolve()),
-        within(FLUSH_MS, flushSpans()),
-      ]);
-    },
+    stop,
     stats: () => orchestrator.stats(),
     get httpUrl() {
       return httpUrl;
