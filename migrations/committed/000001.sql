@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:eca638a0ffd102af6f79237b96326fa95bd1a35a
+--! Hash: sha1:24e69c5d92719de3ccd50377ee8a8cecbc684659
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -7081,14 +7081,16 @@ max_rows: the most for each lane and priority.$$;
 --! Included operator/maintain.sql
 -- What must happen every second whoever does it: orchestrators all call this, one works.
 --
--- When nobody did it for three seconds, the server or all orchestrators stood still, and every heartbeat is old: so
--- workers have five seconds to say that they live before any is taken for lost.
+-- When nobody did it for half the time after which a worker is lost, the server or all orchestrators stood still, and
+-- every heartbeat is old: so workers have five seconds to say that they live before any is taken for lost. Not less
+-- than half: a maintenance that is merely slow must not look like a standstill, and put recovery off each time.
 create function llmq.maintain() returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_swept_at     timestamptz;
+  v_standstill   interval;
   v_recover_from timestamptz;
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('llmq.maintain', 0)) then
@@ -7098,11 +7100,12 @@ begin
   if v_swept_at > clock_timestamp() - interval '900 milliseconds' then
     return null;
   end if;
+  v_standstill := greatest((select min(w.lost_after) / 2 from llmq.workers as w), '3 seconds');
   -- A claim whose transaction stays open holds this row: not a reason to leave lost requests where they are.
   update llmq.sweep_state as s
   set swept_at = clock_timestamp(),
     recover_from = case
-      when v_swept_at < clock_timestamp() - interval '3 seconds' and v_swept_at > '-infinity'
+      when v_swept_at < clock_timestamp() - v_standstill and v_swept_at > '-infinity'
       then clock_timestamp() + interval '5 seconds'
       else s.recover_from
     end

@@ -30,6 +30,7 @@ export type Maintenance = Record<
 >;
 
 export type QueueDatabase = ReturnType<typeof createQueueDatabase>;
+
 /** `heartbeats` has a connection of its own, so that nothing else keeps a worker from saying that it lives. */
 export function createQueueDatabase(pool: Pool, heartbeats: Pool = pool) {
   return {
@@ -98,11 +99,6 @@ export function createQueueDatabase(pool: Pool, heartbeats: Pool = pool) {
         runAt: null,
       }));
     },
-    /** Claims whose rows somebody else's transaction holds at this moment. */
-    async busyClaims(claimIds: string[]): Promise<string[]> {
-      const { rows } = await pool.query("select llmq.busy_claims($1::bigint[]) as id", [claimIds]);
-      return rows.map((row) => row.id);
-    },
     async fail(outcomes: FailedOutcome[]): Promise<AppliedOutcome[]> {
       const { rows } = await pool.query(
         "select request_id, applied, status, run_at from llmq.fail_llm_requests($1)",
@@ -114,6 +110,11 @@ export function createQueueDatabase(pool: Pool, heartbeats: Pool = pool) {
         status: row.status,
         runAt: row.run_at,
       }));
+    },
+    /** Claims whose rows somebody else's transaction holds at this moment. */
+    async busyClaims(claimIds: string[]): Promise<string[]> {
+      const { rows } = await pool.query("select llmq.busy_claims($1::bigint[]) as id", [claimIds]);
+      return rows.map((row) => row.id);
     },
     /** Gives back what this worker holds by any other claim than these; how many. */
     async releaseAllBut(workerId: string, claimIds: string[]): Promise<number> {
