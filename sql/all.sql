@@ -150,6 +150,7 @@
 --!include internal/release_twins.sql
 --!include internal/note_success.sql
 --!include internal/finish_requests.sql
+--!include worker/note_llm_calls.sql
 --!include worker/complete_llm_requests.sql
 --!include worker/mark_completed.sql
 

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:24e69c5d92719de3ccd50377ee8a8cecbc684659
+--! Hash: sha1:89cd251d4238a36e51ea5f6d8bcb0dc8d71ee477
 
 --! Included all.sql
 -- The table of contents: what the database is today, in the order in which it is installed.
@@ -652,7 +652,7 @@ comment on column llmq.in_flight.reserved_usd is 'US dollars that its claim took
 comment on column llmq.in_flight.lane is 'llmq.models.lane of the model that is being asked.';
 comment on column llmq.in_flight.run_at is 'When it was due.';
 comment on column llmq.in_flight.pgmq_msg_id is 'Number of the copy in the pgmq queue llm_requests; null without pgmq.';
-comment on column llmq.in_flight.calls is 'Ledger rows written before this claim (llmq.attempts.number).';
+comment on column llmq.in_flight.calls is 'Ledger rows written so far (llmq.attempts.number).';
 comment on column llmq.in_flight.attempts is 'Failures that counted before this claim; so do the other counters.';
 comment on column llmq.in_flight.capacity_waits is 'How often the model was limited, out of quota or misconfigured: not an attempt.';
 comment on column llmq.in_flight.reasks is 'How often the model was asked again with the errors of its answer.';
@@ -4963,6 +4963,59 @@ end
 $$;
 comment on function llmq.finish_requests(jsonb, text) is 'Internal: ends requests with the given outcomes, all in the given status or each in its own; the ids that were really ended (not those that somebody else holds or ended).';
 --! EndIncluded internal/finish_requests.sql
+--! Included worker/note_llm_calls.sql
+-- A claim may take several calls (a re-ask, a larger max_tokens, another way of asking for JSON). Each is in the
+-- ledger before the next has ended: whoever cancels the request meanwhile, gives it back or crashes, what was paid for
+-- is known. What the claim reserved stays for the call that follows; these count on top of it, from now.
+create function llmq.note_llm_calls(request_id uuid, claim_id bigint, calls jsonb) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
+as $$
+#variable_conflict use_variable
+declare
+  v_held llmq.in_flight;
+begin
+  if jsonb_typeof(calls) is distinct from 'array' then
+    raise exception using errcode = 'LQ001', message = 'calls must be an array of ledger rows',
+      hint = 'As for llmq.mark_completed(): [{"outcome", "started_at", "latency_ms", "input_tokens", ...}].';
+  end if;
+  update llmq.in_flight as f
+  set calls = f.calls + jsonb_array_length(note_llm_calls.calls)
+  where f.id = request_id and f.claim_id = note_llm_calls.claim_id
+  returning f.* into v_held;
+  if not found then
+    return false;
+  end if;
+  v_held.calls := v_held.calls - jsonb_array_length(calls);
+  perform llmq.write_attempts(array[v_held], jsonb_build_array(jsonb_build_object('request_id', request_id, 'calls', calls)));
+
+  if v_held.reserved_input is not null then
+    insert into llmq.usage (meter, at, requests, input_tokens, output_tokens)
+    select
+      m.meter, clock_timestamp(), jsonb_array_length(calls),
+      coalesce((select sum((c.call ->> 'input_tokens')::bigint) from jsonb_array_elements(calls) as c (call)), 0),
+      coalesce((select sum((c.call ->> 'output_tokens')::bigint) from jsonb_array_elements(calls) as c (call)), 0)
+    from llmq.lane_meters as m
+    where m.lane = v_held.lane;
+  end if;
+  if v_held.reserved_usd is not null then
+    insert into llmq.agent_usage (agent_id, at, usd)
+    select v_held.agent_id, v_held.started_at, sum(a.cost_usd)
+    from llmq.attempts as a
+    where a.request_id = note_llm_calls.request_id and a.number > v_held.calls
+    having sum(a.cost_usd) <> 0;
+  end if;
+  return true;
+end
+$$;
+comment on function llmq.note_llm_calls(uuid, bigint, jsonb) is
+$$Writes calls into the ledger while their claim goes on with another call; the outcome then reports only what came after. False when this claim no longer holds the request: nothing was changed.
+request_id: whose calls.
+claim_id: by which the worker holds it.
+calls: rows of the ledger, as for llmq.mark_completed.
+Errors: LQ001 no array; 55P03 another transaction held the request for a second, nothing was stored.$$;
+--! EndIncluded worker/note_llm_calls.sql
 --! Included worker/complete_llm_requests.sql
 -- processing -> completed, a whole batch in one call.
 create function llmq.complete_llm_requests(answers jsonb)
@@ -8082,7 +8135,7 @@ declare
   ];
   v_worker constant text[] := array[
     'register_worker', 'heartbeat_worker', 'unregister_worker', 'claim_pending_llm_requests', 'mark_processing',
-    'mark_completed', 'mark_failed', 'complete_llm_requests', 'fail_llm_requests', 'release_llm_requests',
+    'note_llm_calls', 'mark_completed', 'mark_failed', 'complete_llm_requests', 'fail_llm_requests', 'release_llm_requests',
     'take_cancellations', 'lost_claims', 'busy_claims', 'arm_wake', 'disarm_wake', 'maintain', 'recover_lost_llm_requests', 'expire_llm_requests',
     'sweep_llm_requests', 'cleanup_llm_requests', 'ensure_partitions', 'handle_shared_queue', 'read_external_results',
     'settle_external_results', 'import_prices', 'read_metrics', 'schema_version', 'setting', 'hidden_agents', 'caller', 'may_use_agent'

@@ -60,7 +60,7 @@ comment on column llmq.in_flight.reserved_usd is 'US dollars that its claim took
 comment on column llmq.in_flight.lane is 'llmq.models.lane of the model that is being asked.';
 comment on column llmq.in_flight.run_at is 'When it was due.';
 comment on column llmq.in_flight.pgmq_msg_id is 'Number of the copy in the pgmq queue llm_requests; null without pgmq.';
-comment on column llmq.in_flight.calls is 'Ledger rows written before this claim (llmq.attempts.number).';
+comment on column llmq.in_flight.calls is 'Ledger rows written so far (llmq.attempts.number).';
 comment on column llmq.in_flight.attempts is 'Failures that counted before this claim; so do the other counters.';
 comment on column llmq.in_flight.capacity_waits is 'How often the model was limited, out of quota or misconfigured: not an attempt.';
 comment on column llmq.in_flight.reasks is 'How often the model was asked again with the errors of its answer.';

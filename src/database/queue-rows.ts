@@ -77,7 +77,7 @@ export function completedRow(outcome: CompletedOutcome) {
     finish_reason: outcome.finishReason,
     reasks: outcome.reasks,
     rate_limit: rateLimitRow(outcome.calls),
-    calls: outcome.calls.map(ledgerRow),
+    calls: outcome.calls.slice(outcome.notedCalls).map(ledgerRow),
   };
 }
 
@@ -94,7 +94,7 @@ export function failedRow(outcome: FailedOutcome) {
     repairs: outcome.repairs,
     reasks: outcome.reasks,
     rate_limit: rateLimitRow(outcome.calls),
-    calls: outcome.calls.map(ledgerRow),
+    calls: outcome.calls.slice(outcome.notedCalls).map(ledgerRow),
   };
 }
 
@@ -114,7 +114,7 @@ function limitRow(limit: RateLimit | undefined) {
   return limit && { limit: limit.limit, remaining: limit.remaining, reset_ms: limit.resetMs };
 }
 
-function ledgerRow({ outcome, facts, finishReason, outputMode, errorMessage }: LedgerCall) {
+export function ledgerRow({ outcome, facts, finishReason, outputMode, errorMessage }: LedgerCall) {
   return {
     outcome,
     started_at: facts.startedAt,

@@ -53,6 +53,8 @@ export type CompletedOutcome = {
   finishReason: string | null;
   reasks: number;
   calls: LedgerCall[];
+  /** So many of the first are in the ledger already. */
+  notedCalls: number;
 };
 
 export type FailedOutcome = {
@@ -69,6 +71,8 @@ export type FailedOutcome = {
   repairs: Repair[];
   reasks: number;
   calls: LedgerCall[];
+  /** So many of the first are in the ledger already. */
+  notedCalls: number;
 };
 
 export type RequestOutcome = CompletedOutcome | FailedOutcome;

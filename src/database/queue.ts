@@ -4,8 +4,14 @@
  * mode, and the plans worth keeping are those inside the functions, which PL/pgSQL keeps by itself.
  */
 import type { Pool } from "pg";
-import { claimedRequest, completedRow, failedRow } from "./queue-rows.ts";
-import type { AppliedOutcome, ClaimedRequest, CompletedOutcome, FailedOutcome } from "./queue-types.ts";
+import { claimedRequest, completedRow, failedRow, ledgerRow } from "./queue-rows.ts";
+import type {
+  AppliedOutcome,
+  ClaimedRequest,
+  CompletedOutcome,
+  FailedOutcome,
+  LedgerCall,
+} from "./queue-types.ts";
 
 export type {
   AppliedOutcome,
@@ -87,6 +93,15 @@ export function createQueueDatabase(pool: Pool, heartbeats: Pool = pool) {
         claimIds,
       ]);
       return rows.map((row) => row.id);
+    },
+    /** Calls after which this claim makes another; false when it is held no more. */
+    async noteCalls(requestId: string, claimId: string, calls: LedgerCall[]): Promise<boolean> {
+      const { rows } = await pool.query("select llmq.note_llm_calls($1, $2, $3) as noted", [
+        requestId,
+        claimId,
+        JSON.stringify(calls.map(ledgerRow)),
+      ]);
+      return rows[0].noted;
     },
     async complete(outcomes: CompletedOutcome[]): Promise<AppliedOutcome[]> {
       const { rows } = await pool.query("select request_id, applied from llmq.complete_llm_requests($1)", [

@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { AnswerChecker } from "../answer/answer-checker.ts";
 import { createLadderMemory } from "../answer/output-ladder.ts";
-import type { ClaimedRequest, RuntimeSettings } from "../database/queue.ts";
+import type { ClaimedRequest, QueueDatabase, RuntimeSettings } from "../database/queue.ts";
 import type { Providers } from "../providers/registry.ts";
 import type { InFlight } from "./in-flight.ts";
 import { logOutcome } from "./outcome-log.ts";
@@ -21,6 +21,7 @@ export type Calls = {
 };
 
 export type CallsOptions = {
+  database: Pick<QueueDatabase, "noteCalls">;
   providers: Providers;
   checker: AnswerChecker;
   writer: OutcomeWriter;
@@ -64,6 +65,7 @@ export function createCalls(options: CallsOptions): Calls {
       checker,
       ladder,
       settings: options.settings(),
+      noteCalls: ({ id, claimId }, made) => options.database.noteCalls(id, claimId, made),
     });
   }
 

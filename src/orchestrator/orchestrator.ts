@@ -114,6 +114,7 @@ function assemble(options: OrchestratorOptions, database: Database, stopping: Ab
   const onRoom = (limited: boolean) => loop.roomMade(limited);
   const calls = createCalls({
     ...options,
+    database,
     writer,
     inFlight,
     observer,

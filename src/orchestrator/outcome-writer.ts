@@ -195,5 +195,6 @@ function insteadOf(outcome: RequestOutcome, error: unknown): FailedOutcome | nul
     repairs: [],
     reasks: 0,
     calls: bare ? [] : outcome.calls,
+    notedCalls: bare ? 0 : outcome.notedCalls,
   };
 }

@@ -14,7 +14,13 @@ import type { AnswerChecker } from "../answer/answer-checker.ts";
 import type { LadderMemory } from "../answer/output-ladder.ts";
 import { isWorthReasking, reaskMessages } from "../answer/reask.ts";
 import { schemaHash } from "../answer/schema-validator.ts";
-import type { ClaimedRequest, FailedOutcome, RequestOutcome, RuntimeSettings } from "../database/queue.ts";
+import type {
+  ClaimedRequest,
+  FailedOutcome,
+  LedgerCall,
+  RequestOutcome,
+  RuntimeSettings,
+} from "../database/queue.ts";
 import type { Provider, ProviderOutcome } from "../providers/provider.ts";
 import {
   beginTurn,
@@ -31,6 +37,8 @@ export type ProcessDependencies = {
   checker: AnswerChecker;
   ladder: LadderMemory;
   settings: RuntimeSettings;
+  /** Writes calls into the ledger while the claim goes on; false when it is held no more. */
+  noteCalls: (request: ClaimedRequest, calls: LedgerCall[]) => Promise<boolean>;
 };
 
 /** Why a call was aborted; the reason of the request's AbortSignal. */
@@ -52,6 +60,8 @@ export async function processRequest(
 ): Promise<ProcessResult> {
   const turn = beginTurn(request, dependencies.ladder);
   let askedAt = new Date();
+  /** Runs beside the next call; its answer is waited for before the outcome says what is left to be written. */
+  let noting = Promise.resolve();
   try {
     const fault = await dependencies.checker.faultOf(schemasOf(request));
     if (fault !== null) {
@@ -62,14 +72,24 @@ export async function processRequest(
     while (true) {
       askedAt = new Date();
       const outcome = await provider.call(questionOf(turn, signal, dependencies.settings));
+      await noting;
       const next = signal.aborted
         ? await afterAbort(turn, outcome, signal.reason as AbortReason, dependencies)
         : await afterCall(turn, outcome, dependencies);
       if (next !== "again") return next;
+      noting = noteCalls(turn, dependencies);
     }
   } catch (error) {
+    await noting;
     return afterException(turn, error, askedAt);
   }
+}
+
+/** Never rejects: what could not be noted is written with the outcome. */
+async function noteCalls(turn: Turn, dependencies: ProcessDependencies): Promise<void> {
+  const calls = turn.calls.slice(turn.notedCalls);
+  const noted = await dependencies.noteCalls(turn.request, calls).catch(() => false);
+  if (noted) turn.notedCalls += calls.length;
 }
 
 async function afterCall(
@@ -94,7 +114,9 @@ function afterError(turn: Turn, error: ProviderError, ladder: LadderMemory): "ag
     }
   }
   // The model does not take that many tokens: what counts is the answer that was cut off.
-  if (errorClass === "bad_request" && turn.cutOff !== null) return { ...turn.cutOff, calls: turn.calls };
+  if (errorClass === "bad_request" && turn.cutOff !== null) {
+    return { ...turn.cutOff, calls: turn.calls, notedCalls: turn.notedCalls };
+  }
   if (errorClass === "mode") return failedOutcome(turn, { errorClass: "bad_request", message });
   // Nobody here aborted it.
   if (errorClass === "aborted") return failedOutcome(turn, { errorClass: "exception", message });
@@ -170,6 +192,7 @@ async function afterAbort(
   if (reason === "shutdown" && outcome.kind === "answer") {
     const result = await afterAnswer(turn, outcome, dependencies);
     if (result !== "again") return result;
+    await noteCalls(turn, dependencies);
   }
   return { kind: "dropped", reason };
 }

@@ -27,6 +27,8 @@ export type Turn = {
   settings: ChatSettings;
   output: OutputFormat;
   calls: LedgerCall[];
+  /** So many of the first are in the ledger already. */
+  notedCalls: number;
   repairs: Repair[];
   reasks: number;
   /** The answer that was cut off, once it was asked for again with more tokens. */
@@ -48,6 +50,7 @@ export function beginTurn(request: ClaimedRequest, memory: LadderMemory): Turn {
     settings,
     output: outputFormatFor({ responseSchema, tools, settings, model, memory }),
     calls: [],
+    notedCalls: 0,
     repairs: [],
     reasks: 0,
     cutOff: null,
@@ -128,8 +131,8 @@ export function failedOutcome(
   };
 }
 
-function idsAndCalls({ request, reasks, calls }: Turn) {
-  return { requestId: request.id, claimId: request.claimId, reasks, calls };
+function idsAndCalls({ request, reasks, calls, notedCalls }: Turn) {
+  return { requestId: request.id, claimId: request.claimId, reasks, calls, notedCalls };
 }
 
 /** Kept with the failure: a person may still use it. */

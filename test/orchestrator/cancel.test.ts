@@ -31,6 +31,25 @@ afterEach(async () => {
 
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000).toISOString();
 
+test("a call that was answered before the cancellation is in the ledger, with what it cost", async () => {
+  await running.start({ url: database.url });
+  const id = await submit(database, { model: "hangs", response_schema: { type: "object" } });
+  await eventually(() => server.calls.length === 1);
+  server.calls[0]?.answer("not json");
+  await eventually(() => server.calls.length === 2);
+  await eventually(async () => (await ledgerOf(database, id)).length === 1);
+  await database.query("select llmq.cancel_llm_request($1)", [id]);
+  await server.calls[1]?.hungUp;
+  expect(await ledgerOf(database, id)).toEqual(["invalid", "cancelled"]);
+  expect(await rowOf(database, id)).toMatchObject({
+    status: "cancelled",
+    calls: 2,
+    input_tokens: "3",
+    output_tokens: "2",
+  });
+  await expectConsistent(database, 1);
+});
+
 test("a cancellation in a transaction that stays open holds up its own request alone", async () => {
   const { orchestrator } = await running.start({ url: database.url, poolSize: 5 });
   const ids = await Promise.all(Array.from({ length: 10 }, () => submit(database, { model: "hangs" })));

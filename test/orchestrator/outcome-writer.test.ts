@@ -14,6 +14,7 @@ function answer(number: number, response = `answer ${number}`): CompletedOutcome
     finishReason: "stop",
     reasks: 0,
     calls: [],
+    notedCalls: 0,
   };
 }
 

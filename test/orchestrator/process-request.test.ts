@@ -2,7 +2,11 @@ import { describe, expect, test } from "vitest";
 import { createAnswerChecker } from "../../src/answer/answer-checker.ts";
 import { createLadderMemory } from "../../src/answer/output-ladder.ts";
 import type { ClaimedRequest, CompletedOutcome, RuntimeSettings } from "../../src/database/queue.ts";
-import { type AbortReason, processRequest } from "../../src/orchestrator/process-request.ts";
+import {
+  type AbortReason,
+  type ProcessDependencies,
+  processRequest,
+} from "../../src/orchestrator/process-request.ts";
 import type {
   CallFacts,
   ChatTool,
@@ -100,13 +104,18 @@ function scripted(...outcomes: (ProviderOutcome | ((asked: ProviderRequest) => P
 function run(
   request: ClaimedRequest,
   provider: Provider,
-  more: { signal?: AbortSignal; ladder?: ReturnType<typeof createLadderMemory> } = {},
+  more: {
+    signal?: AbortSignal;
+    ladder?: ReturnType<typeof createLadderMemory>;
+    noteCalls?: ProcessDependencies["noteCalls"];
+  } = {},
 ) {
   return processRequest(request, more.signal ?? new AbortController().signal, {
     providerFor: () => provider,
     checker,
     ladder: more.ladder ?? createLadderMemory(),
     settings,
+    noteCalls: more.noteCalls ?? (async () => true),
   });
 }
 
@@ -152,6 +161,32 @@ describe("an answer that fits", () => {
         },
       ],
     });
+  });
+});
+
+describe("calls before the last of a claim", () => {
+  const threeCalls = () => scripted(answer("no json"), answer("still none"), answer('{"a": 1}'));
+  const request = claimed({ responseSchema: schema, settings: { validation_retries: 2 } });
+
+  test("are noted as they are made, and the outcome says which", async () => {
+    const noted: string[][] = [];
+    const outcome = await run(request, threeCalls().provider, {
+      noteCalls: async (_, calls) => noted.push(calls.map((call) => call.outcome)) > 0,
+    });
+    expect(noted).toEqual([["invalid"], ["invalid"]]);
+    expect(outcome).toMatchObject({ kind: "completed", calls: { length: 3 }, notedCalls: 2 });
+  });
+
+  test("that could not be noted are tried with the next, and left to the outcome", async () => {
+    const tried: number[] = [];
+    const outcome = await run(request, threeCalls().provider, {
+      noteCalls: async (_, calls) => {
+        tried.push(calls.length);
+        throw new Error("the database is away");
+      },
+    });
+    expect(tried).toEqual([1, 2]);
+    expect(outcome).toMatchObject({ kind: "completed", calls: { length: 3 }, notedCalls: 0 });
   });
 });
 

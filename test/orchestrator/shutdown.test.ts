@@ -71,6 +71,21 @@ test("what does not finish in time is aborted and given back, without an attempt
   await expectConsistent(database, 1);
 });
 
+test("what is given back between two calls keeps the first in the ledger", async () => {
+  const { orchestrator } = await running.start({ url: database.url });
+  const id = await submit(database, { model: "http", response_schema: { type: "object" } });
+  await eventually(() => chat.calls.length === 1);
+  chat.calls[0]?.answer("not json");
+  await eventually(() => chat.calls.length === 2);
+  await orchestrator.stop(50);
+  expect(await ledgerOf(database, id)).toEqual(["invalid", "released"]);
+  await running.start({ url: database.url });
+  await eventually(() => chat.calls.length === 3);
+  chat.calls[2]?.answer("{}");
+  expect(await untilStatus(database, id)).toMatchObject({ status: "completed", calls: 3, input_tokens: "6" });
+  await expectConsistent(database, 1);
+});
+
 test("a second stop is the first one; with no grace left it hurries it", async () => {
   const { orchestrator } = await running.start({ url: database.url });
   await submit(database, { model: "http" });

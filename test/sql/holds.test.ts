@@ -200,6 +200,27 @@ describe("a budget", () => {
     expect(await claim(on)).toHaveLength(3);
   });
 
+  test("counts the calls of a claim that goes on", async () => {
+    await callOne(on, "configure_agent", { agent_id: "a", daily_budget_usd: 3.5 });
+    await submitMany(1, request);
+    const [taken] = await claim(on);
+    const spent = async () => Number(await callOne(on, "agent_spent", { agent_id: "a", period: "day" }));
+    expect(await spent()).toBe(1);
+    const note = (claimId: unknown) =>
+      callOne(on, "note_llm_calls", {
+        request_id: taken?.id,
+        claim_id: claimId,
+        calls: [{ outcome: "invalid", input_tokens: 0, output_tokens: 500 }],
+      });
+    expect(await note(taken?.claim_id)).toBe(true);
+    expect(await note(-1)).toBe(false);
+    expect(await spent()).toBe(1.5);
+    await complete([taken as Taken], answered);
+    expect(await spent()).toBe(1.5);
+    const [row] = await database.query("select calls, cost_usd::float as usd from llmq.results");
+    expect(row).toEqual({ calls: 2, usd: 1.5 });
+  });
+
   test("claims at the same moment cannot overspend it together", async () => {
     await callOne(on, "configure_agent", { agent_id: "a", daily_budget_usd: 2 });
     await submitMany(3, { ...request, model: "m" });

@@ -306,6 +306,22 @@ describe("tokens per minute", () => {
   });
 });
 
+test("every call of a claim counts against the limits", async () => {
+  await callOne(on, "configure_model", { name: "m", tokens_per_minute: 1_000_000 });
+  await submitMany(1);
+  const [taken] = await claim(on);
+  const made = (outcome: string) => [{ outcome, input_tokens: 30, output_tokens: 20 }];
+  const held = { request_id: taken?.id, claim_id: taken?.claim_id };
+  expect(await callOne(on, "note_llm_calls", { ...held, calls: made("invalid") })).toBe(true);
+  await call(on, "complete_llm_requests", {
+    answers: [{ ...held, response: "yes", calls: made("answered") }],
+  });
+  const use = await database.query(
+    "select u.requests, u.input_tokens, u.output_tokens from llmq.models as m, llmq.meter_use(m.lane, array[m.lane], clock_timestamp()) as u where m.name = 'm'",
+  );
+  expect(use).toEqual([{ requests: "2", input_tokens: "60", output_tokens: "40" }]);
+});
+
 test("sums stay what they are when their rows are put together", async () => {
   await callOne(on, "configure_model", { name: "m", tokens_per_minute: 1_000_000, max_concurrency: 1000 });
   await submitMany(210);

@@ -233,6 +233,7 @@ describe.runIf(testServer().hasRoles)("roles", () => {
         "select llmq.heartbeat_worker($1)",
         "select * from llmq.take_cancellations($1)",
         "select llmq.lost_claims($1, '{1}')",
+        "select llmq.note_llm_calls($1, 1, '[]')",
         "select llmq.busy_claims('{1}') where $1::uuid is not null",
         "select llmq.release_llm_requests($1)",
         "select llmq.unregister_worker($1)",
