@@ -3,6 +3,7 @@ import { chmod, cp, mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } fr
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -116,6 +117,18 @@ describe("the embedded server", () => {
     expect(new Set(servers.map((server) => server.url)).size).toBe(1);
     await Promise.all(servers.map((server) => server.stop()));
     expect(await readPostmaster(join(dataDir, "data"))).toBeUndefined();
+  });
+
+  test("who leaves it ends no server that another has started meanwhile", async () => {
+    let leaving = await start();
+    for (const headStartMs of [0, 4, 8, 12, 16]) {
+      const next = start();
+      await setTimeout(headStartMs);
+      const [, joined] = await Promise.all([leaving.stop(), next]);
+      expect(await query(joined.url, "select 1 as one")).toEqual([{ one: 1 }]);
+      leaving = joined;
+    }
+    await leaving.stop();
   });
 
   test("recovers after it was killed", async () => {
