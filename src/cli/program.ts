@@ -1,9 +1,10 @@
 /** The command line: names, options and help. What a command does is in the file of its name. */
 import { Command, CommanderError, Option } from "commander";
 import { type Config, configVariables, readConfig, withDatabaseUrl } from "../config.ts";
-import { CommandError, type ExitCode } from "../errors.ts";
+import type { ExitCode } from "../errors.ts";
 import type { CommandContext, Command as Run } from "./context.ts";
 import { addTailOptions, addWatchOptions } from "./follow-options.ts";
+import { interruptible } from "./interruptible.ts";
 import { printError } from "./report-error.ts";
 import { addSubmitOptions } from "./submit-options.ts";
 import { table } from "./terminal.ts";
@@ -190,14 +191,5 @@ async function untilInterrupted<Options>(
   { stopSignal, hurrySignal }: Surroundings,
 ): Promise<ExitCode> {
   if (definition.handles === "both") return await work;
-  const signal = definition.handles === "stop" ? hurrySignal : stopSignal;
-  const { promise: interrupted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(new CommandError("interrupted"));
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([work, interrupted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
+  return await interruptible(work, definition.handles === "stop" ? hurrySignal : stopSignal);
 }

@@ -4,7 +4,8 @@ import { UsageError } from "../errors.ts";
 import { createLogger } from "../logger.ts";
 import { createService } from "../service.ts";
 import type { Command, CommandContext } from "./context.ts";
-import { openServer } from "./database.ts";
+import { type DatabaseServer, openServer } from "./database.ts";
+import { interruptible } from "./interruptible.ts";
 
 /** `llmq start`: runs one orchestrator until it is told to stop; exits 0 after a clean stop. */
 export const runStart: Command = async (context) => {
@@ -12,8 +13,7 @@ export const runStart: Command = async (context) => {
   const logger = createLogger({ level: config.logLevel, secrets: config.secrets });
   const server = await openServer(context, { create: true });
   try {
-    if (server.embedded) await migrateEmbedded(server.url, context);
-    await prepareModels(server.url, context);
+    await interruptible(prepare(server, context), context.hurrySignal);
     const service = createService({
       config,
       env,
@@ -22,7 +22,7 @@ export const runStart: Command = async (context) => {
       logger,
       version: context.version,
     });
-    await service.start();
+    await interruptible(service.start(), context.hurrySignal);
     if (server.embedded) out.line(`The queue is at ${server.url}`);
     if (service.httpUrl !== null) {
       logger.info({ url: service.httpUrl, dashboard: config.http?.dashboard !== null }, "serving HTTP");
@@ -37,6 +37,11 @@ export const runStart: Command = async (context) => {
     await server.close();
   }
 };
+
+async function prepare(server: DatabaseServer, context: CommandContext): Promise<void> {
+  if (server.embedded) await migrateEmbedded(server.url, context);
+  await prepareModels(server.url, context);
+}
 
 /** An own Postgres is migrated by `llmq migrate`, on purpose; the embedded one belongs to this program alone. */
 export async function migrateEmbedded(url: string, { config }: CommandContext): Promise<void> {

@@ -26,9 +26,6 @@ import { createWake, type Wake } from "./wake.ts";
 
 export type { Orchestrator, OrchestratorObserver, OrchestratorOptions, OrchestratorStats } from "./types.ts";
 
-/** The schema version this orchestrator was written for. */
-export const SCHEMA_VERSION = schemaVersion;
-
 const DEFAULT_GRACE_MS = 30_000;
 
 export class SchemaVersionError extends Error {
@@ -161,11 +158,11 @@ async function checkSchemaVersion(database: Database): Promise<void> {
     if (isMissing(error)) return null;
     throw error;
   });
-  if (found === SCHEMA_VERSION) return;
+  if (found === schemaVersion) return;
   throw new SchemaVersionError(
     found === null
       ? "The database has no llmq schema. Run: llmq migrate"
-      : `The database has schema version ${found}, this orchestrator needs ${SCHEMA_VERSION}. Run: llmq migrate`,
+      : `The database has schema version ${found}, this orchestrator needs ${schemaVersion}. Run: llmq migrate`,
   );
 }
 

@@ -12,8 +12,6 @@ export type MessageOutcome = {
 
 export type SettledResult = { result: ExternalResult; settlement: Settlement };
 
-export type SharedQueueDatabase = ReturnType<typeof createSharedQueueDatabase>;
-
 export function createSharedQueueDatabase(pool: Pool, handlerTimeoutMs: number) {
   return {
     /**

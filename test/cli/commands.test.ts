@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -297,6 +299,23 @@ describe("explain", () => {
     expect((await llmq(["explain", "42"])).code).toBe(2);
     expect((await llmq(["explain"])).code).toBe(2);
   });
+});
+
+test("a second signal ends a start whose database does not answer", async () => {
+  const silent = createServer((socket) => void socket.on("error", () => undefined));
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const address = silent.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const connected = once(silent, "connection");
+  const { result, kill } = startCli(["start"], { databaseUrl: `postgres://nobody@127.0.0.1:${port}/none` });
+  const [socket] = await connected;
+  kill("SIGTERM");
+  kill("SIGINT");
+  const { code, stderr } = await result;
+  expect([code, stderr]).toEqual([1, "error: interrupted\n"]);
+  (socket as Socket).destroy();
+  silent.close();
 });
 
 describe("prices", () => {

@@ -24,8 +24,6 @@ type Span = {
   agentDepths: Map<string, Depth>;
 };
 
-export type History = ReturnType<typeof createHistory>;
-
 export function createHistory() {
   const spans = new Map<number, Span>();
 
