@@ -1,18 +1,26 @@
 import { errorTypeOf } from "../database/error-type.ts";
-import type { AppliedOutcome, ClaimedRequest, RequestOutcome } from "../database/queue.ts";
+import type { AppliedOutcome, ClaimedRequest, LedgerCall, RequestOutcome } from "../database/queue.ts";
 import type { OrchestratorObserver } from "../orchestrator/orchestrator.ts";
 import type { ProcessMetrics } from "./process-metrics.ts";
 
 /** Turns what an orchestrator tells into measurements. */
 export function createObserver(metrics: Omit<ProcessMetrics, "stats">): OrchestratorObserver {
+  const recordCalls = ({ model }: ClaimedRequest, calls: LedgerCall[]) => {
+    for (const { outcome, facts } of calls) {
+      metrics.call(model, outcome, facts.latencyMs / 1000, facts.usage);
+    }
+  };
   return {
     claimed: metrics.claimed,
     listenerMode: metrics.listenerMode,
     finished(request, outcome, applied) {
-      for (const { outcome: ended, facts } of outcome.calls) {
-        metrics.call(request.model, ended, facts.latencyMs / 1000, facts.usage);
-      }
+      recordCalls(request, outcome.calls);
       recordEnd(metrics, request, outcome, applied);
+    },
+    dropped(request, { reason, calls }) {
+      recordCalls(request, calls);
+      if (reason === "lost") metrics.putBack("claim_lost", request.model.name);
+      if (reason === "shutdown") metrics.putBack("released", request.model.name);
     },
   };
 }

@@ -12,7 +12,7 @@ export type ProcessMetrics = {
   /** A request came to its end: `completed` (with an empty error type) or `failed`. */
   finished(status: "completed" | "failed", errorType: string, model: string): void;
   /** A request goes back to wait after a failed call, or was taken from us. */
-  putBack(reason: "retry" | "claim_lost", model: string): void;
+  putBack(reason: "retry" | "claim_lost" | "released", model: string): void;
   /** One call of a provider; `outcome` as in the ledger, `usage` null when it reported none. */
   call(model: ModelTarget, outcome: string, seconds: number, usage: TokenUsage | null): void;
   listenerMode(mode: ListenerMode): void;
@@ -92,7 +92,7 @@ function requestMetrics(registry: Registry) {
     }),
     putBack: new Counter({
       name: "llmq_requests_put_back_total",
-      help: "Requests that went back to wait after a failed call (retry) or were no longer ours (claim_lost).",
+      help: "Requests that went back to wait after a failed call (retry) or at a shutdown (released), or were no longer ours (claim_lost).",
       labelNames: ["reason", "model"],
       registers,
     }),

@@ -48,6 +48,7 @@ export function createCalls(options: CallsOptions): Calls {
     inFlight.remove(request.claimId);
     if (result.kind === "dropped") {
       trace.end(result, null);
+      tell(() => observer?.dropped?.(request, result));
       logger.info({ requestId: request.id, reason: result.reason }, "call aborted");
       return;
     }

@@ -44,10 +44,13 @@ export type ProcessDependencies = {
 /** Why a call was aborted; the reason of the request's AbortSignal. */
 export type AbortReason = "cancelled" | "deadline" | "shutdown" | "lost";
 
+/** `calls`: those that ended before; the aborted one is in the ledger by whoever ended the claim. */
+export type DroppedRequest = { kind: "dropped"; reason: AbortReason; calls: LedgerCall[] };
+
 export type ProcessResult =
   | RequestOutcome
   /** Cancelled, lost or shut down: there is nothing to report, or no right to. */
-  | { kind: "dropped"; reason: AbortReason };
+  | DroppedRequest;
 
 type Answer = Extract<ProviderOutcome, { kind: "answer" }>;
 type ProviderError = Extract<ProviderOutcome, { kind: "error" }>;
@@ -194,7 +197,7 @@ async function afterAbort(
     if (result !== "again") return result;
     await noteCalls(turn, dependencies);
   }
-  return { kind: "dropped", reason };
+  return { kind: "dropped", reason, calls: turn.calls };
 }
 
 function schemasOf({ responseSchema, tools }: ClaimedRequest) {

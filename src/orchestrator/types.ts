@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { AnswerChecker } from "../answer/answer-checker.ts";
 import type { AppliedOutcome, ClaimedRequest, RequestOutcome } from "../database/queue.ts";
 import type { Providers } from "../providers/registry.ts";
+import type { DroppedRequest } from "./process-request.ts";
 
 export type OrchestratorOptions = {
   pool: Pool;
@@ -37,6 +38,8 @@ export type OrchestratorObserver = {
   started?(request: ClaimedRequest): void;
   /** `applied` is null when the outcome could not be stored: the request is given back. */
   finished?(request: ClaimedRequest, outcome: RequestOutcome, applied: AppliedOutcome | null): void;
+  /** Its call was aborted: nothing is reported. */
+  dropped?(request: ClaimedRequest, dropped: DroppedRequest): void;
   listenerMode?(mode: "listening" | "polling"): void;
 };
 

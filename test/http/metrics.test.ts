@@ -70,6 +70,9 @@ describe("what this process did", () => {
     metrics.observer.finished?.(claimed, outcome("failed"), applied("pending"));
     metrics.observer.finished?.(claimed, outcome("completed"), applied(null, false));
     metrics.observer.finished?.(claimed, outcome("completed"), null);
+    for (const reason of ["lost", "lost", "shutdown", "cancelled", "deadline"] as const) {
+      metrics.observer.dropped?.(claimed, { kind: "dropped", reason, calls: [] });
+    }
 
     expect(await lines(metrics, "llmq_requests_claimed_total")).toEqual(["llmq_requests_claimed_total 3"]);
     expect(await lines(metrics, "llmq_claim_duration_seconds_count")).toEqual([
@@ -81,7 +84,8 @@ describe("what this process did", () => {
     ]);
     expect(await lines(metrics, "llmq_requests_put_back_total")).toEqual([
       'llmq_requests_put_back_total{reason="retry",model="fast"} 1',
-      'llmq_requests_put_back_total{reason="claim_lost",model="fast"} 1',
+      'llmq_requests_put_back_total{reason="claim_lost",model="fast"} 3',
+      'llmq_requests_put_back_total{reason="released",model="fast"} 1',
     ]);
     expect(await lines(metrics, "llmq_cached_input_tokens_total")).toEqual([
       'llmq_cached_input_tokens_total{model="fast"} 300',

@@ -463,7 +463,7 @@ describe("an abort", () => {
   };
 
   test.each(["cancelled", "shutdown", "lost"] as const)("%s leaves nothing to report", async (reason) => {
-    expect(await abortedBy(reason, failure("aborted"))).toEqual({ kind: "dropped", reason });
+    expect(await abortedBy(reason, failure("aborted"))).toEqual({ kind: "dropped", reason, calls: [] });
   });
 
   test("deadline is a failure with its calls", async () => {
@@ -479,11 +479,15 @@ describe("an abort", () => {
   });
 
   test("an answer that would have to be asked for again is not, during a shutdown", async () => {
-    expect(await abortedBy("shutdown", answer("no json"))).toEqual({ kind: "dropped", reason: "shutdown" });
+    expect(await abortedBy("shutdown", answer("no json"))).toMatchObject({
+      kind: "dropped",
+      reason: "shutdown",
+      calls: [{ outcome: "invalid" }],
+    });
   });
 
   test.each(["cancelled", "lost"] as const)("an answer after %s has nobody to go to", async (reason) => {
-    expect(await abortedBy(reason, answer('{"a": 1}'))).toEqual({ kind: "dropped", reason });
+    expect(await abortedBy(reason, answer('{"a": 1}'))).toEqual({ kind: "dropped", reason, calls: [] });
   });
 });
 
